@@ -1,0 +1,1 @@
+"""The agent: event loop, engines, configuration, chat, review console, command line."""

@@ -1,0 +1,159 @@
+"""Makes the parts from the configuration. Nothing behind this file reads settings."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import platformdirs
+
+from so8t.agent.config import Config, ConfigInvalid
+from so8t.agent.engines import Engine, EngineUnavailable
+from so8t.audit_db import Masker, Store
+from so8t.gate.contract import ToolSpec
+from so8t.gate.gate import Gate
+from so8t.gate.rules import Rules
+from so8t.gate.settings import GateSettings
+from so8t.tools import Toolbox, Workspace
+from so8t.tools.web import Hosts
+
+PACKAGES = ("agent", "audit_db", "gate", "tools")
+
+
+def data_folder() -> Path:
+    """Where the trail, the history and the session locks live."""
+    named = os.environ.get("SO8T_DATA")
+    folder = Path(named).expanduser() if named else platformdirs.user_data_path("so8t")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def workspace_folder(config: Config) -> Path:
+    """The folder that the tools work in."""
+    return Path(config.settings.tools.workspace).expanduser().resolve()
+
+
+def owner(config: Config) -> str:
+    """Whose calls wait in the queue: this user's, on this machine, in this folder."""
+    return f"{getpass.getuser()}@{platform.node()}:{workspace_folder(config)}"
+
+
+def database_url(config: Config) -> str:
+    """Where the trail is stored."""
+    return config.settings.audit.url or f"sqlite:///{data_folder() / 'so8t.db'}"
+
+
+def open_store(config: Config) -> Store:
+    """The trail's database. Raises TrailError."""
+    return Store.open(database_url(config), Masker(_secrets(config)))
+
+
+def open_resources(config: Config) -> list[object]:
+    """What tools may ask for by type: the workspace and, where hosts are allowed, the web."""
+    protected = [Path(spec.origin).parent for name in PACKAGES if (spec := find_spec(f"so8t.{name}")) and spec.origin]
+    if config.file is not None:
+        protected.append(config.file)
+    protected += [Path(path) for path in config.settings.tools.paths]
+    web = config.settings.tools.http_get
+    workspace = Workspace(workspace_folder(config), protected=[p.resolve() for p in protected], secret=[data_folder()])
+    return [workspace, *([Hosts(web.hosts, private=web.private)] if web.hosts else [])]
+
+
+def open_toolbox(config: Config, resources: Sequence[object] | None = None) -> Toolbox:
+    """All tools that can work. Raises ToolboxError."""
+    tools = config.settings.tools
+    base = config.file.parent if config.file else Path.cwd()
+    paths = [base / Path(path).expanduser() for path in tools.paths]
+    box = Toolbox.load(paths, entry_points=tools.entry_points, disabled=tools.disabled)
+    return box.usable_with(open_resources(config) if resources is None else resources)
+
+
+@asynccontextmanager
+async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIterator[Gate]:
+    """The gate with its backbone. A head or model that cannot be used is an error here, before any turn.
+
+    Raises:
+        HeadNotReady, ModelError, RulesError.
+    """
+    from so8t.gate.backbones.build import open_backbone
+    from so8t.gate.head import Head
+
+    settings = config.settings.gate
+    head = Head.load(head_folder(config))
+    backbone = open_backbone(head, head_folder(config), threads=settings.threads, deadline=settings.deadline)
+    chosen = GateSettings(settings.on_fault, settings.turns, settings.scripts, settings.deadline)
+    gate = Gate(backbone, head, Rules(settings.rule), chosen)
+    try:
+        gate.pin(pinned)
+        yield gate
+    finally:
+        await gate.close()
+
+
+def head_folder(config: Config) -> Path:
+    """A head that ships with so8t by its name, or a folder."""
+    shipped = Path(__file__).resolve().parent.parent / "gate" / "heads" / config.settings.gate.head
+    spec = find_spec("so8t.gate")
+    if spec and spec.origin:
+        shipped = Path(spec.origin).parent / "heads" / config.settings.gate.head
+    return shipped if shipped.is_dir() else Path(config.settings.gate.head).expanduser()
+
+
+def open_engine(config: Config) -> Engine:
+    """The language model. Heavy back ends load only when they are named. Raises EngineUnavailable."""
+    model = config.settings.model
+    match model.engine:
+        case "llama_cpp":
+            from so8t.agent.engines.llama_cpp import LlamaCpp, Options
+
+            options = Options(
+                model.llama_cpp.context,
+                model.llama_cpp.threads,
+                model.llama_cpp.gpu_layers,
+                model.temperature,
+                model.max_tokens,
+                model.start_timeout,
+                model.token_timeout,
+            )
+            return LlamaCpp(model_file(config), Path(model.llama_cpp.model).name, options)
+        case "openai":
+            from so8t.agent.engines.openai import OpenAI
+            from so8t.agent.engines.openai import Options as OpenAIOptions
+
+            key = os.environ.get(model.openai.api_key_env)
+            limits = OpenAIOptions(model.temperature, model.max_tokens, model.token_timeout)
+            return OpenAI(model.openai.base_url, model.openai.model, key, limits)
+        case "scripted":
+            from so8t.agent.engines.scripted import Scripted
+
+            return Scripted.from_file(Path(model.scripted.file).expanduser())
+
+
+def model_file(config: Config) -> Path:
+    """The GGUF file of the language model. Raises EngineUnavailable."""
+    from so8t.gate.models import path
+    from so8t.gate.models.catalogue import names
+
+    name = config.settings.model.llama_cpp.model
+    if name in names("language"):
+        return path(name)
+    file = Path(name).expanduser()
+    if not file.is_file():
+        raise EngineUnavailable(
+            f"model.llama_cpp.model is {name!r}: neither a file nor one of {', '.join(names('language'))}"
+        )
+    return file
+
+
+def _secrets(config: Config) -> dict[str, str]:
+    """Values that are masked wherever they appear: of the variables that the operator names, and of the API key."""
+    names = {*config.settings.audit.secrets, config.settings.model.openai.api_key_env}
+    for name in config.settings.audit.secrets:
+        if name not in os.environ:
+            raise ConfigInvalid(f"audit.secrets names the environment variable {name}, which is not set")
+    return {name.lower(): os.environ[name] for name in names if len(os.environ.get(name, "")) >= 6}

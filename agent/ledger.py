@@ -1,0 +1,124 @@
+"""The trail and the queue as the agent uses them: off the event loop's thread, one write at a time, none cut short.
+
+A write that was begun is finished even when the turn is cancelled; the cancellation is raised after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from so8t.audit_db import Record, ReviewError, ReviewItem, ReviewQueue, Store, Trail, TrailError, alive, recover
+from so8t.gate.allowed import Allowed, Approval
+from so8t.gate.contract import Call, Message, Proposal, Verdict
+from so8t.tools import Outcome
+
+T = TypeVar("T")
+
+
+class LedgerError(Exception):
+    """The trail could not take a record, or the queue refused. What depended on it did not happen."""
+
+
+class Ledger:
+    """What one session writes. `owner` is whose calls wait in the queue: this user's in this folder."""
+
+    def __init__(self, store: Store, session: str, owner: str, expires: timedelta) -> None:
+        self.session = session
+        self._store = store
+        self._trail = Trail(store)
+        self._queue = ReviewQueue(store)
+        self._owner = owner
+        self._expires = expires
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="so8t-ledger")
+        self._raw: dict[str, Call] = {}  # calls as proposed: the stored ones have their secrets masked
+
+    async def begin(self, facts: Mapping[str, Any]) -> list[Record]:
+        """Open the session; intents that a crash left open become `unknown` and are returned."""
+        left = await self._write(lambda: recover(self._store))
+        await self._write(lambda: self._trail.session(self.session, {"event": "begin", **facts}))
+        return left
+
+    async def message(self, message: Message) -> None:
+        """Store a message of the conversation."""
+        await self._write(lambda: self._trail.message(self.session, message))
+
+    async def decided(self, proposal: Proposal, verdict: Verdict) -> str:
+        """Store a verdict. Returns the id of what was judged."""
+        return await self._write(lambda: self._trail.decided(self.session, proposal, verdict))
+
+    async def invalid(self, call: Call, error: str) -> None:
+        """Store a proposal that was no valid call."""
+        await self._write(lambda: self._trail.invalid(self.session, call.name, call.arguments_json, error, call.id))
+
+    async def intent(self, allowed: Allowed) -> None:
+        """Store that the call is about to run."""
+        await self._write(lambda: self._trail.intent(self.session, allowed.call, allowed.source))
+
+    async def outcome(self, call: Call, outcome: Outcome) -> None:
+        """Store what came of a call, whichever way it was allowed."""
+        what = (outcome.status, outcome.output, outcome.truncated, outcome.ms)
+        await self._write(lambda: self._trail.outcome(self.session, call.id, *what))
+
+    async def submit(self, proposal: Proposal, verdict: Verdict) -> None:
+        """Put a call into the review queue."""
+        call, tool = proposal.call, proposal.tool
+        assert call is not None
+        assert tool is not None
+        words = proposal.user_text
+        await self._write(
+            lambda: self._queue.submit(self.session, self._owner, call, tool, verdict, words, self._expires)
+        )
+        self._raw[call.id] = call
+
+    async def news(self) -> list[ReviewItem]:
+        """Decided reviews that are this session's to take up: its own, and those of sessions that ended."""
+        return await self._write(self._news)
+
+    async def call_of(self, item: ReviewItem) -> Call:
+        """The call that was submitted. After a restart it is read back from the queue."""
+        return self._raw.get(item.id) or await self._write(lambda: self._queue.call_of(item))
+
+    async def consume(self, item: ReviewItem, call: Call) -> Approval:
+        """Use up an approval; in the same transaction the intent is stored."""
+        return await self._write(lambda: self._queue.consume(item.id, call, self.session))
+
+    async def acknowledge(self, item: ReviewItem) -> bool:
+        """Say that the decision was heard; False where another program was first."""
+        return await self._write(lambda: self._queue.acknowledge(item.id))
+
+    async def waiting(self) -> list[ReviewItem]:
+        """The calls of this owner that wait for a reviewer."""
+        return await self._write(lambda: self._queue.items("pending", self._owner))
+
+    async def story(self, id: str) -> list[Record]:
+        """Everything about one call or turn. Raises LedgerError for an id that nobody knows."""
+        found = await self._write(lambda: self._trail.story(id))
+        if not found:
+            raise LedgerError(f"nothing is recorded under the id {id!r}")
+        return found
+
+    async def close(self) -> None:
+        """End the session; finish what was begun."""
+        try:
+            await self._write(lambda: self._trail.session(self.session, {"event": "end"}))
+        finally:
+            await asyncio.to_thread(self._thread.shutdown)
+
+    def _news(self) -> list[ReviewItem]:
+        items = self._queue.decided(self._owner)
+        others = alive(self._store, {item.session for item in items} - {self.session})
+        return [item for item in items if item.session not in others]
+
+    async def _write(self, job: Callable[[], T]) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, job)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+        except (TrailError, ReviewError) as error:
+            raise LedgerError(str(error)) from None

@@ -1,0 +1,80 @@
+"""The story of one decision, told from its records: `so8t why ID` and `/why ID`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from so8t.agent.terminal import one_line
+from so8t.audit_db import Record
+
+
+def story_lines(records: Sequence[Record]) -> Iterator[str]:
+    """One or more lines a record, oldest first, safe for a terminal."""
+    for record in records:
+        yield f"{record.at[:19]}Z  #{record.seq}  {record.kind}"
+        for line in _told(record):
+            yield f"    {one_line(line, 1000)}"
+
+
+def _told(record: Record) -> Iterator[str]:
+    body = record.body
+    match record.kind:
+        case "message":
+            yield f"{body['role']}: {body['content']}" if body["content"] else f"{body['role']} (no text)"
+            for call in body["calls"]:
+                yield f"calls {call['name']} {call['arguments']} ({call['id']})"
+        case "decision":
+            yield from _decision(record, body)
+        case "invalid":
+            yield f"{body['name']} {body['arguments']}"
+            yield body["error"]
+        case "intent":
+            yield f"about to run, allowed by {body['source']}" + (
+                f" ({body['reviewer']})" if "reviewer" in body else ""
+            )
+        case "outcome":
+            yield f"{body['status']} after {body['ms']:.0f} ms{' (output cut)' if body['truncated'] else ''}"
+            yield body["output"]
+        case "review":
+            yield from _review(body)
+        case _:
+            yield ", ".join(f"{key}: {value}" for key, value in body.items())
+
+
+def _decision(record: Record, body: dict[str, Any]) -> Iterator[str]:
+    about = (
+        f"{body['call']['name']} {body['call']['arguments']}"
+        if body["call"]
+        else f"the user's turn: {body['user_text']}"
+    )
+    yield about
+    if body["effects"] is not None:
+        yield f"effects: {', '.join(body['effects'])}"
+    yield f"{record.decision} by {body['source']} in {body['ms']:.0f} ms, digest {body['digest']}"
+    for finding in body["findings"]:
+        rule = f" (rule {finding['rule']})" if finding["rule"] else ""
+        yield f"{finding['decision']} {finding['source']}{rule}: {finding['reason']}"
+    if body["probabilities"]:
+        yield "probabilities: " + ", ".join(
+            f"{name} {p:.3f}" for name, p in zip(("ALLOW", "ESCALATE", "REFUSE"), body["probabilities"], strict=True)
+        )
+    if body["thresholds"]:
+        yield "thresholds: " + ", ".join(f"{name} {value:.3f}" for name, value in body["thresholds"].items())
+    yield "versions: " + ", ".join(f"{name} {_short(value)}" for name, value in body["versions"].items())
+
+
+def _review(body: dict[str, Any]) -> Iterator[str]:
+    if body.get("event") == "submitted":
+        yield f"waits for a reviewer until {body['item']['expires'][:19]}Z"
+        return
+    who = f" by {body['reviewer']}" if body.get("reviewer") else ""
+    why = f": {body['reviewer_reason']}" if body.get("reviewer_reason") else ""
+    yield f"{body.get('state') or body.get('event')}{who}{why}"
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    name, _, digest = text.rpartition(":")
+    return f"{name}:{digest[:12]}" if name else text[:24]

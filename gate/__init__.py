@@ -1,0 +1,1 @@
+"""The decision: contract, policy rules, rendering, backbones, head, calibration."""

@@ -1,0 +1,149 @@
+"""`so8t review` as a program in a real (pseudo) terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
+from so8t.gate.contract import Call, Decision, Effect, Finding, Message, Proposal, Source, ToolSpec, Verdict, Versions
+
+if sys.platform == "win32":
+    pytest.skip("needs pseudo terminals", allow_module_level=True)
+
+import pty
+import termios
+
+PROGRAM = "from so8t.agent.cli.main import main; main()"
+PROMPT = "type approve"
+
+
+class Terminal:
+    """A program in a terminal of its own."""
+
+    def __init__(self, data: Path, words: list[str], typed: str = "", **variables: str) -> None:
+        self.keyboard, screen = pty.openpty()
+        termios.tcsetwinsize(screen, (24, 80))
+        os.write(self.keyboard, typed.encode())
+        (data / "agent.toml").touch()
+        env = {**os.environ, "TERM": "xterm", "SO8T_DATA": str(data), "SO8T_CONFIG": str(data / "agent.toml")}
+        self.program = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "review", *words],
+            stdin=screen,
+            stdout=screen,
+            stderr=screen,
+            env={**env, **variables},
+            start_new_session=True,
+        )
+        os.close(screen)
+        self.text = ""
+
+    def sees(self, words: str) -> None:
+        """Read until the words were written. Fails at the end of the program."""
+        while words not in self.text:
+            piece = self._read()
+            assert piece, f"{words!r} never came: {self.text}"
+            self.text += piece
+
+    def type(self, keys: str) -> None:
+        os.write(self.keyboard, keys.encode())
+
+    def end(self) -> int:
+        """Wait for the program's end; its exit code."""
+        while piece := self._read():
+            self.text += piece
+        os.close(self.keyboard)
+        return self.program.wait()
+
+    def _read(self) -> str:
+        try:
+            return os.read(self.keyboard, 65536).decode("utf-8", "replace")
+        except OSError:  # the other side was closed
+            return ""
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[ReviewQueue]:
+    with Store.open(f"sqlite:///{tmp_path / 'so8t.db'}", Masker()) as store:
+        call, tool = Call.of("write_file", {"path": "メモ.txt"}), ToolSpec("write_file", "", frozenset({Effect.WRITE}))
+        finding = Finding(Source.HEAD, Decision.ESCALATE, "not sure")
+        versions = Versions("p" * 64, "h" * 64, "MiniLM", "1")
+        verdict = Verdict(Decision.ESCALATE, Source.HEAD, (finding,), call.digest, versions)
+        Trail(store).decided("s1", Proposal((Message("user", "do it"),), tool, call), verdict)
+        ReviewQueue(store).submit("s1", "ken@desk", call, tool, verdict, "do it", timedelta(hours=1))
+        yield ReviewQueue(store)
+
+
+@pytest.fixture
+def item(queue: ReviewQueue) -> ReviewItem:
+    return queue.items()[0]
+
+
+def test_the_word_approve_approves_the_call_that_was_shown(
+    tmp_path: Path, queue: ReviewQueue, item: ReviewItem
+) -> None:
+    terminal = Terminal(tmp_path, ["approve", item.id, "--reviewer", "Aya"])
+    terminal.sees(PROMPT)
+    assert '"path": "メモ.txt"' in terminal.text
+    assert item.digest in terminal.text
+    terminal.type("approve\n")
+    assert terminal.end() == 0
+    assert "may run once" in terminal.text
+    assert (queue.get(item.id).state, queue.get(item.id).reviewer) == ("approved", "Aya")
+
+
+@pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "APPROVE\n", "approve it\n", "\x04", "\x03"])
+def test_anything_else_leaves_it_waiting(
+    tmp_path: Path, queue: ReviewQueue, item: ReviewItem, typed: str
+) -> None:
+    terminal = Terminal(tmp_path, ["approve", item.id])
+    terminal.sees(PROMPT)
+    terminal.type(typed)
+    assert terminal.end() != 0
+    assert "Traceback" not in terminal.text
+    assert queue.get(item.id).state == "pending"
+
+
+def test_the_word_typed_ahead_does_not_count(tmp_path: Path, queue: ReviewQueue, item: ReviewItem) -> None:
+    terminal = Terminal(tmp_path, ["approve", item.id], typed="approve\napprove\n")
+    terminal.sees(PROMPT)
+    terminal.type("\n")
+    assert terminal.end() == 1
+    assert "goes on waiting" in terminal.text
+    assert queue.get(item.id).state == "pending"
+
+
+def test_in_a_terminal_the_full_screen_view_opens_and_q_leaves(tmp_path: Path, item: ReviewItem) -> None:
+    terminal = Terminal(tmp_path, ["--reviewer", "Aya"])
+    terminal.sees(item.digest)
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert "reviewer Aya" in terminal.text
+    assert re.search(r"\x1b\[[0-9;]*9[0-7]m", terminal.text)
+
+
+def test_without_colour_nothing_is_coloured(tmp_path: Path, item: ReviewItem) -> None:
+    terminal = Terminal(tmp_path, [], NO_COLOR="1")
+    terminal.sees(item.digest)
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert not re.search(r"\x1b\[[0-9;]*[349][0-8][;m]", terminal.text)
+
+
+def test_a_key_that_was_pressed_before_the_screen_came_does_not_decide(
+    tmp_path: Path, queue: ReviewQueue, item: ReviewItem
+) -> None:
+    terminal = Terminal(tmp_path, [], typed="aaayyyy\r")
+    terminal.sees(item.digest)
+    terminal.type("?")
+    terminal.sees("any key: back")
+    terminal.type("q")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert queue.get(item.id).state == "pending"
