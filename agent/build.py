@@ -12,14 +12,20 @@ from pathlib import Path
 
 import platformdirs
 
+from so8t import gate as gate_package
 from so8t.agent.config import Config, ConfigInvalid
 from so8t.agent.engines import Engine, EngineUnavailable
 from so8t.audit_db import Masker, Store
+from so8t.gate.backbones.encoder import Encoder, EncoderFiles
 from so8t.gate.contract import ToolSpec
 from so8t.gate.gate import Gate
+from so8t.gate.head import Head
+from so8t.gate.models.catalogue import known
+from so8t.gate.models.fetch import path
 from so8t.gate.rules import Rules
 from so8t.gate.settings import GateSettings
 from so8t.tools import Toolbox, Workspace
+from so8t.tools.notes import Notes
 from so8t.tools.web import Hosts
 
 PACKAGES = ("agent", "audit_db", "gate", "tools")
@@ -35,7 +41,7 @@ def data_folder() -> Path:
 
 def workspace_folder(config: Config) -> Path:
     """The folder that the tools work in."""
-    return Path(config.settings.tools.workspace).expanduser().resolve()
+    return (base_folder(config) / Path(config.settings.tools.workspace).expanduser()).resolve()
 
 
 def owner(config: Config) -> str:
@@ -56,38 +62,44 @@ def open_store(config: Config) -> Store:
 def open_resources(config: Config) -> list[object]:
     """What tools may ask for by type: the workspace and, where hosts are allowed, the web."""
     protected = [Path(spec.origin).parent for name in PACKAGES if (spec := find_spec(f"so8t.{name}")) and spec.origin]
-    if config.file is not None:
-        protected.append(config.file)
-    protected += [Path(path) for path in config.settings.tools.paths]
+    protected += [config.file.resolve()] if config.file else []
+    protected += [base_folder(config) / Path(path).expanduser() for path in config.settings.tools.paths]
+    protected += [head_folder(config).resolve()]
     web = config.settings.tools.http_get
-    workspace = Workspace(workspace_folder(config), protected=[p.resolve() for p in protected], secret=[data_folder()])
-    return [workspace, *([Hosts(web.hosts, private=web.private)] if web.hosts else [])]
+    workspace = Workspace(workspace_folder(config), protected=protected, secret=[data_folder()])
+    notes = Notes(data_folder() / "notes.jsonl")
+    return [workspace, notes, *([Hosts(web.hosts, private=web.private)] if web.hosts else [])]
 
 
 def open_toolbox(config: Config, resources: Sequence[object] | None = None) -> Toolbox:
     """All tools that can work. Raises ToolboxError."""
     tools = config.settings.tools
-    base = config.file.parent if config.file else Path.cwd()
-    paths = [base / Path(path).expanduser() for path in tools.paths]
+    paths = [base_folder(config) / Path(path).expanduser() for path in tools.paths]
     box = Toolbox.load(paths, entry_points=tools.entry_points, disabled=tools.disabled)
     return box.usable_with(open_resources(config) if resources is None else resources)
 
 
 @asynccontextmanager
 async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIterator[Gate]:
-    """The gate with its backbone. A head or model that cannot be used is an error here, before any turn.
+    """The gate with its backbone. What cannot be used is an error here, before any turn.
 
     Raises:
-        HeadNotReady, ModelError, RulesError.
+        HeadNotReady, BackboneFault, RulesError.
     """
-    from so8t.gate.backbones.build import open_backbone
-    from so8t.gate.head import Head
-
     settings = config.settings.gate
-    head = Head.load(head_folder(config))
-    backbone = open_backbone(head, head_folder(config), threads=settings.threads, deadline=settings.deadline)
     chosen = GateSettings(settings.on_fault, settings.turns, settings.scripts, settings.deadline)
-    gate = Gate(backbone, head, Rules(settings.rule), chosen)
+    rules = Rules(settings.rule)
+    folder = head_folder(config)
+    head = Head.load(folder)
+    adapter = head.meta.adapter
+    encoder = await Encoder.open(
+        EncoderFiles.known(head.meta.backbone.partition("@")[0]),
+        adapter=folder / adapter.file if adapter else None,
+        scaling=adapter.alpha / adapter.r if adapter else 1.0,
+        threads=settings.threads or None,
+        deadline=settings.deadline,
+    )
+    gate = Gate(encoder, head, rules, chosen)
     try:
         gate.pin(pinned)
         yield gate
@@ -97,11 +109,14 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
 
 def head_folder(config: Config) -> Path:
     """A head that ships with so8t by its name, or a folder."""
-    shipped = Path(__file__).resolve().parent.parent / "gate" / "heads" / config.settings.gate.head
-    spec = find_spec("so8t.gate")
-    if spec and spec.origin:
-        shipped = Path(spec.origin).parent / "heads" / config.settings.gate.head
-    return shipped if shipped.is_dir() else Path(config.settings.gate.head).expanduser()
+    name = config.settings.gate.head
+    shipped = Path(gate_package.__file__).parent / "heads" / name
+    return shipped if shipped.is_dir() else base_folder(config) / Path(name).expanduser()
+
+
+def base_folder(config: Config) -> Path:
+    """What relative paths in the configuration are relative to: the file's folder, else the working folder."""
+    return config.file.parent.resolve() if config.file else Path.cwd()
 
 
 def open_engine(config: Config) -> Engine:
@@ -131,22 +146,20 @@ def open_engine(config: Config) -> Engine:
         case "scripted":
             from so8t.agent.engines.scripted import Scripted
 
-            return Scripted.from_file(Path(model.scripted.file).expanduser())
+            return Scripted.from_file(base_folder(config) / Path(model.scripted.file).expanduser())
 
 
 def model_file(config: Config) -> Path:
     """The GGUF file of the language model. Raises EngineUnavailable."""
-    from so8t.gate.models import path
-    from so8t.gate.models.catalogue import names
-
     name = config.settings.model.llama_cpp.model
-    if name in names("language"):
-        return path(name)
-    file = Path(name).expanduser()
+    names = [model.name for model in known().values() if model.kind == "language"]
+    if name in names:
+        if (found := path(name)) is None:
+            raise EngineUnavailable(f"the model {name} is not here yet: run `so8t models pull {name}`")
+        return found
+    file = base_folder(config) / Path(name).expanduser()
     if not file.is_file():
-        raise EngineUnavailable(
-            f"model.llama_cpp.model is {name!r}: neither a file nor one of {', '.join(names('language'))}"
-        )
+        raise EngineUnavailable(f"model.llama_cpp.model is {name!r}: neither a file nor one of {', '.join(names)}")
     return file
 
 

@@ -113,8 +113,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
     source = _source(environ)
     try:
         return dict(source())
-    except SettingsError as error:
-        raise ConfigInvalid(f"environment: {error}: lists and tables are written as JSON") from None
+    except SettingsError:
+        said = ", ".join(sorted(names))
+        raise ConfigInvalid(f"the environment ({said}): lists and tables are written as JSON") from None
 
 
 def _source(environ: Mapping[str, str]) -> PydanticBaseSettingsSource:

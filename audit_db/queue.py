@@ -10,11 +10,10 @@ its records: a row that somebody edited is `Forged`. All methods block until the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from so8t.audit_db import submission
 from so8t.audit_db.chain import append, timestamp
@@ -23,16 +22,15 @@ from so8t.audit_db.errors import (
     BadFilter,
     DigestMismatch,
     Expired,
-    Forged,
     NotApproved,
     NotPending,
     ReviewError,
     SecretNotStored,
-    UnknownItem,
     nearest,
 )
-from so8t.audit_db.item import ReviewItem, move, proven, to_item
-from so8t.audit_db.schema import STATES, record, review_item
+from so8t.audit_db.item import ReviewItem, move, to_item
+from so8t.audit_db.lookup import due, one, sound
+from so8t.audit_db.schema import STATES, review_item
 from so8t.audit_db.store import Store
 from so8t.gate.allowed import Approval
 from so8t.gate.contract import Call, Source, ToolSpec, Verdict
@@ -66,7 +64,7 @@ class ReviewQueue:
             item = columns | {"created": timestamp(now), "expires": timestamp(now + ttl)}
             seq = self._record(conn, now, session, call.id, {"event": "submitted", "item": item})
             conn.execute(insert(review_item).values(**item, state="pending", submitted_seq=seq, changed_seq=seq))
-            return to_item(self._row(conn, call.id))
+            return to_item(one(conn, call.id))
 
     def items(self, state: str | None = None, owner: str | None = None, limit: int = 1000) -> list[ReviewItem]:
         """Items, oldest first, as the table has them: `get` and every decision also compare with the trail.
@@ -84,7 +82,7 @@ class ReviewQueue:
     def get(self, id: str) -> ReviewItem:
         """One item. Raises UnknownItem, Forged."""
         with self._store.read() as conn:
-            return to_item(self._row(conn, id))
+            return to_item(one(conn, id))
 
     def approve(self, id: str, digest: str, reviewer: str, note: str = "") -> ReviewItem:
         """Allow the call that has this digest to run once.
@@ -101,23 +99,23 @@ class ReviewQueue:
     def cancel(self, id: str, who: str, reason: str) -> ReviewItem:
         """Take back a call that has not started. Raises UnknownItem, NotPending, Forged."""
         with self._store.write() as conn:
-            row = self._row(conn, id)
+            row = one(conn, id)
             if row.state not in ("pending", "approved"):
                 raise NotPending(f"the review {id} is {row.state}: it can no longer be cancelled")
             self._move(conn, row, "cancelled", reviewer=who, reviewer_reason=reason)
-            return to_item(self._row(conn, id))
+            return to_item(one(conn, id))
 
     def expire_due(self, now: datetime | None = None) -> list[ReviewItem]:
         """Expire what waited too long; returns those items. Forged ones are left: they can never run."""
         now = now or self._store.clock()
         with self._store.read() as conn:  # no write lock where nothing is due
-            if not self._due(conn, now):
+            if not due(conn, now):
                 return []
         with self._store.write() as conn:
-            due = self._sound(conn, self._due(conn, now))
-            for row in due:
+            late = sound(conn, due(conn, now))
+            for row in late:
                 self._move(conn, row, "expired", now)
-            return [to_item(row) for row in self._sound(conn, [row.id for row in due])]
+            return [to_item(row) for row in sound(conn, [row.id for row in late])]
 
     def decided(self, owner: str) -> list[ReviewItem]:
         """What an agent polls: its items that a person (or the clock) decided and that it neither heard of nor used.
@@ -132,7 +130,7 @@ class ReviewQueue:
         )
         with self._store.read() as conn:
             ids = conn.scalars(query.order_by(review_item.c.changed_seq)).all()
-            return [to_item(row) for row in self._sound(conn, ids)]
+            return [to_item(row) for row in sound(conn, ids)]
 
     def acknowledge(self, id: str) -> bool:
         """The agent heard of the decision. True for exactly one caller, also among several programs.
@@ -141,7 +139,7 @@ class ReviewQueue:
             UnknownItem, Forged, NotApproved (nothing was decided yet)
         """
         with self._store.write() as conn:
-            row = self._row(conn, id)
+            row = one(conn, id)
             if row.state == "pending":
                 raise NotApproved(f"the review {id} is not decided yet")
             return self._acknowledge(conn, row)
@@ -157,7 +155,7 @@ class ReviewQueue:
         """
         late: ReviewError | None = None
         with self._store.write() as conn:
-            row = self._row(conn, id)
+            row = one(conn, id)
             self._consumable(row, call)
             late = self._expire_if_due(conn, row)
             if late is None:
@@ -182,7 +180,7 @@ class ReviewQueue:
         if not reviewer.strip():
             raise BadFilter("a decision needs the reviewer's name")
         with self._store.write() as conn:
-            row = self._row(conn, id_)
+            row = one(conn, id_)
             if row.state != "pending":
                 raise NotPending(f"the review {id_} is {row.state} already")
             if digest is not None and digest != row.digest:
@@ -190,7 +188,7 @@ class ReviewQueue:
             late = self._expire_if_due(conn, row)
             if late is None:
                 self._move(conn, row, state, reviewer=reviewer, reviewer_reason=reason)
-            decided = to_item(self._row(conn, id_))
+            decided = to_item(one(conn, id_))
         if late is not None:
             raise late
         return decided
@@ -208,19 +206,10 @@ class ReviewQueue:
     def _expire_if_due(self, conn: Connection, row: Row[Any]) -> Expired | None:
         """Expire the item if its time is over; the error to raise once that is committed."""
         now = self._store.clock()
-        if row.id not in self._due(conn, now, review_item.c.id == row.id):
+        if row.id not in due(conn, now, review_item.c.id == row.id):
             return None
         self._move(conn, row, "expired", now)
         return Expired(f"the review {row.id} expired at {row.expires}: ask for the call again")
-
-    def _due(self, conn: Connection, now: datetime, *where: ColumnElement[bool]) -> Sequence[str]:
-        """Ids of items whose time is over, by the latest time seen since they were submitted: a clock that jumps
-        back revives nothing."""
-        # `+ 0` keeps SQLite off the primary key: the index on `at` finds at once that nothing is later
-        seen = exists().where(record.c.at >= review_item.c.expires, record.c.seq + 0 >= review_item.c.submitted_seq)
-        over = (review_item.c.expires <= timestamp(now)) | seen
-        query = select(review_item.c.id).where(review_item.c.state.in_(("pending", "approved")), over, *where)
-        return conn.scalars(query.order_by(review_item.c.created, review_item.c.id)).all()
 
     def _acknowledge(self, conn: Connection, row: Row[Any]) -> bool:
         if row.acknowledged_seq is not None:
@@ -234,20 +223,6 @@ class ReviewQueue:
 
     def _record(self, conn: Connection, now: datetime, session: str, id_: str, body: Mapping[str, Any]) -> int:
         return append(conn, self._masker, now, "review", session, body, subject=id_).seq
-
-    def _row(self, conn: Connection, id_: str) -> Row[Any]:
-        row = conn.execute(select(review_item).where(review_item.c.id == id_)).one_or_none()
-        if row is not None:
-            return proven(conn, row)
-        waiting = conn.scalars(select(review_item.c.id).where(review_item.c.state == "pending").limit(1000)).all()
-        raise UnknownItem(f"no review {id_!r}; pending: {nearest(id_, waiting) or 'none'}")
-
-    def _sound(self, conn: Connection, ids: Sequence[str]) -> list[Row[Any]]:
-        rows = []
-        for id_ in ids:
-            with suppress(Forged):
-                rows.append(self._row(conn, id_))
-        return rows
 
     def _select(self, where: Sequence[ColumnElement[bool]], limit: int) -> list[ReviewItem]:
         query = select(review_item).where(*where).order_by(review_item.c.created, review_item.c.id).limit(limit)

@@ -78,10 +78,13 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A short read transaction. SQLite's writers wait while it is open."""
+        """A short read transaction that sees one state of the database. SQLite's writers wait while it is open."""
         self._check_file()
-        with translated(self.engine, self.name), self.engine.connect() as conn, conn.begin():
-            yield conn
+        with translated(self.engine, self.name), self.engine.connect() as conn:
+            if self.file is None:
+                conn = conn.execution_options(isolation_level="REPEATABLE READ")
+            with conn.begin():
+                yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -104,11 +104,9 @@ def _problem(found: Record, walk: _Walk) -> str | None:
         sound = canonical(loads(found.body_json)) == found.body_json and found.kind in KINDS
     except StrictJsonError:
         sound = False
-    return (
-        None
-        if sound
-        else f"record {number} was not written by so8t: its kind is unknown or its body is not canonical JSON"
-    )
+    if not sound:
+        return f"record {number} was not written by so8t: its kind is unknown or its body is not canonical JSON"
+    return None
 
 
 def _step(found: Record, walk: _Walk) -> None:
@@ -118,7 +116,7 @@ def _step(found: Record, walk: _Walk) -> None:
 
 
 def _intent_nobody_allowed(store: Store) -> int | None:
-    """The first intent with neither an earlier ALLOW nor a review item."""
+    """The first intent with neither an earlier ALLOW nor a review item that was started."""
     verdict = record.alias("verdict")
     allowed = exists().where(
         verdict.c.subject == record.c.subject,
@@ -126,7 +124,8 @@ def _intent_nobody_allowed(store: Store) -> int | None:
         verdict.c.decision == "ALLOW",
         verdict.c.seq < record.c.seq,
     )
-    reviewed = exists().where(review_item.c.id == record.c.subject)
+    started = review_item.c.state.in_(("executing", "done", "unknown"))
+    reviewed = exists().where(review_item.c.id == record.c.subject, started)
     query = select(func.min(record.c.seq)).where(record.c.kind == "intent", ~allowed, ~reviewed)
     with store.read() as conn:
         return conn.execute(query).scalar()

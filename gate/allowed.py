@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from so8t.gate.contract import Call, Decision, Source, Verdict
 
@@ -64,6 +64,10 @@ class Allowed:
         if approval.digest != call.digest:
             raise NotAllowed(f"the approval {approval.item} is not about this call of {call.name}")
         return cls(call, Source.HUMAN, _MINT)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuses copies and pickles: a copy could be spent again."""
+        raise TypeError("an Allowed cannot be copied")
 
     def spend(self) -> Call:
         """The call, the first time. Raises AlreadySpent after that."""

@@ -75,6 +75,8 @@ def _check(value: Any, error: type[StrictJsonError], depth: int = 0) -> None:
         case float():
             if value != value or value in (float("inf"), float("-inf")):
                 raise error("NaN and infinities are not JSON numbers")
+            if value.is_integer() and MAX_INT < abs(value) < 1e21:  # RFC 8785 writes these as integers
+                raise error("an integer is beyond 2^53: pass it as text")
         case str():
             if any("\ud800" <= c <= "\udfff" for c in value):
                 raise error("text holds a lone surrogate (broken Unicode)")

@@ -9,7 +9,6 @@ is stored comes from examples that the judging model had not seen; pairs stay to
 from __future__ import annotations
 
 import argparse
-import hashlib
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from so8t.gate.backbones.encoder import EncoderFiles
+from so8t.gate.backbones.encoder import EncoderFiles, identity
 from so8t.gate.backbones.encoder_llama import MAX_TOKENS
 from so8t.gate.backbones.encoder_tokens import WordPiece
 from so8t.gate.head_save import save as save_head
@@ -211,7 +210,7 @@ def save(out: Path, files: EncoderFiles, model: Judge, found: Calibration, repor
         adapter=adapter,
         adapter_r=R,
         adapter_alpha=float(ALPHA),
-        backbone=f"{files.name}@{files.sha256}+{hashlib.sha256(adapter.read_bytes()).hexdigest()}",
+        backbone=identity(files, adapter),
         temperature=found.temperature,
         thresholds=found.thresholds,
         training_data=data,

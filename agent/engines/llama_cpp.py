@@ -64,7 +64,7 @@ class LlamaCpp:
     ) -> AsyncGenerator[TextDelta | Reply, None]:
         """Generate an answer; calls are written under a grammar made of the tools' schemas."""
         payload = {
-            "messages": messages_json(messages, arguments_as_text=False),
+            "messages": messages_json(messages, tools, arguments_as_text=False),
             "tools": tools_json(tools),
             "temperature": self._options.temperature,
             "max_tokens": self._options.max_tokens,

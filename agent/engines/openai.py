@@ -115,7 +115,7 @@ class OpenAI:
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": messages_json(messages, arguments_as_text=True),
+            "messages": messages_json(messages, tools, arguments_as_text=True),
             "stream": True,
             "temperature": self._options.temperature,
             "max_tokens": self._options.max_tokens,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from so8t.gate.backbones import BackboneFault, Pooled, Rendered
-from so8t.gate.models.cache import cache_folder
+from so8t.gate.models.cache import cache_folder, sha256_of
 from so8t.gate.models.catalogue import ModelError, find
 from so8t.gate.models.convert_bert import Dtype
 from so8t.gate.models.fetch import path
@@ -38,6 +38,19 @@ class EncoderFiles:
             raise BackboneFault(f"{name} is no encoder in the cache: run `so8t models pull {name}`")
         there = {file.role: weights.parent / file.name for file in model.file}
         return cls(name, there["weights"], there["vocab"], there["config"], model.weights.sha256)
+
+
+def identity(files: EncoderFiles, adapter: Path | None) -> str:
+    """What a head's metadata must name: the model, the SHA-256 of its weights and, where there is one, of its adapter.
+
+    Raises:
+        BackboneFault: the adapter cannot be read.
+    """
+    name = f"{files.name}@{files.sha256 or 'unchecked'}"
+    try:
+        return f"{name}+{sha256_of(adapter)}" if adapter else name
+    except OSError as error:
+        raise BackboneFault(f"the adapter {adapter} cannot be read: {error}") from None
 
 
 class Encoder:
@@ -94,7 +107,7 @@ class Encoder:
         except BaseException:
             await worker.close()
             raise
-        return cls(worker, f"{files.name}@{files.sha256 or 'unchecked'}", int(seen["dimension"]), deadline)
+        return cls(worker, identity(files, adapter), int(seen["dimension"]), deadline)
 
     async def pool(self, rendered: Rendered) -> Pooled:
         """Mean of the last hidden state over all tokens of each window, [CLS] and [SEP] included, not normalised.

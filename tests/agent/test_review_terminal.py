@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import termios
 
 PROGRAM = "from so8t.agent.cli.main import main; main()"
 PROMPT = "type approve"
+Start = Callable[..., "Terminal"]
 
 
 class Terminal:
@@ -58,14 +59,32 @@ class Terminal:
         """Wait for the program's end; its exit code."""
         while piece := self._read():
             self.text += piece
-        os.close(self.keyboard)
         return self.program.wait()
+
+    def close(self) -> None:
+        """Nothing is left behind, also after a failure."""
+        self.program.kill()
+        self.program.wait()
+        os.close(self.keyboard)
 
     def _read(self) -> str:
         try:
             return os.read(self.keyboard, 65536).decode("utf-8", "replace")
         except OSError:  # the other side was closed
             return ""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    started: list[Terminal] = []
+
+    def open_terminal(words: list[str], typed: str = "", **variables: str) -> Terminal:
+        started.append(Terminal(tmp_path, words, typed, **variables))
+        return started[-1]
+
+    yield open_terminal
+    for terminal in started:
+        terminal.close()
 
 
 @pytest.fixture
@@ -86,9 +105,9 @@ def item(queue: ReviewQueue) -> ReviewItem:
 
 
 def test_the_word_approve_approves_the_call_that_was_shown(
-    tmp_path: Path, queue: ReviewQueue, item: ReviewItem
+    start: Start, queue: ReviewQueue, item: ReviewItem
 ) -> None:
-    terminal = Terminal(tmp_path, ["approve", item.id, "--reviewer", "Aya"])
+    terminal = start(["approve", item.id, "--reviewer", "Aya"])
     terminal.sees(PROMPT)
     assert '"path": "メモ.txt"' in terminal.text
     assert item.digest in terminal.text
@@ -98,11 +117,11 @@ def test_the_word_approve_approves_the_call_that_was_shown(
     assert (queue.get(item.id).state, queue.get(item.id).reviewer) == ("approved", "Aya")
 
 
-@pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "APPROVE\n", "approve it\n", "\x04", "\x03"])
+@pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "APPROVE\n", "approve it\n", "\x04"])
 def test_anything_else_leaves_it_waiting(
-    tmp_path: Path, queue: ReviewQueue, item: ReviewItem, typed: str
+    start: Start, queue: ReviewQueue, item: ReviewItem, typed: str
 ) -> None:
-    terminal = Terminal(tmp_path, ["approve", item.id])
+    terminal = start(["approve", item.id])
     terminal.sees(PROMPT)
     terminal.type(typed)
     assert terminal.end() != 0
@@ -110,8 +129,8 @@ def test_anything_else_leaves_it_waiting(
     assert queue.get(item.id).state == "pending"
 
 
-def test_the_word_typed_ahead_does_not_count(tmp_path: Path, queue: ReviewQueue, item: ReviewItem) -> None:
-    terminal = Terminal(tmp_path, ["approve", item.id], typed="approve\napprove\n")
+def test_the_word_typed_ahead_does_not_count(start: Start, queue: ReviewQueue, item: ReviewItem) -> None:
+    terminal = start(["approve", item.id], typed="approve\napprove\n")
     terminal.sees(PROMPT)
     terminal.type("\n")
     assert terminal.end() == 1
@@ -119,8 +138,8 @@ def test_the_word_typed_ahead_does_not_count(tmp_path: Path, queue: ReviewQueue,
     assert queue.get(item.id).state == "pending"
 
 
-def test_in_a_terminal_the_full_screen_view_opens_and_q_leaves(tmp_path: Path, item: ReviewItem) -> None:
-    terminal = Terminal(tmp_path, ["--reviewer", "Aya"])
+def test_in_a_terminal_the_full_screen_view_opens_and_q_leaves(start: Start, item: ReviewItem) -> None:
+    terminal = start(["--reviewer", "Aya"])
     terminal.sees(item.digest)
     terminal.type("q")
     assert terminal.end() == 0
@@ -128,8 +147,8 @@ def test_in_a_terminal_the_full_screen_view_opens_and_q_leaves(tmp_path: Path, i
     assert re.search(r"\x1b\[[0-9;]*9[0-7]m", terminal.text)
 
 
-def test_without_colour_nothing_is_coloured(tmp_path: Path, item: ReviewItem) -> None:
-    terminal = Terminal(tmp_path, [], NO_COLOR="1")
+def test_without_colour_nothing_is_coloured(start: Start, item: ReviewItem) -> None:
+    terminal = start([], NO_COLOR="1")
     terminal.sees(item.digest)
     terminal.type("q")
     assert terminal.end() == 0
@@ -137,13 +156,10 @@ def test_without_colour_nothing_is_coloured(tmp_path: Path, item: ReviewItem) ->
 
 
 def test_a_key_that_was_pressed_before_the_screen_came_does_not_decide(
-    tmp_path: Path, queue: ReviewQueue, item: ReviewItem
+    start: Start, queue: ReviewQueue, item: ReviewItem
 ) -> None:
-    terminal = Terminal(tmp_path, [], typed="aaayyyy\r")
+    terminal = start([], typed="aaayyyy\r")
     terminal.sees(item.digest)
-    terminal.type("?")
-    terminal.sees("any key: back")
-    terminal.type("q")
     terminal.type("q")
     assert terminal.end() == 0
     assert queue.get(item.id).state == "pending"

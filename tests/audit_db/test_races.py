@@ -54,6 +54,23 @@ def test_programs_that_open_a_new_database_at_once_all_succeed(url: str) -> None
         assert Trail(store).verify().ok
 
 
+def test_verify_beside_busy_writers_finds_nothing_wrong(url: str) -> None:
+    with Store.open(url, Masker()) as store:
+        working = [start(url, "work", f"p{n}") for n in range(2)]
+        for process in working:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            assert process.stdout.readline().startswith("decided")
+        seen = [Trail(store).verify() for _ in range(10)]
+        for process in working:
+            process.kill()
+            process.communicate()
+        assert [found.problem for found in seen] == [None] * 10
+
+
 def test_concurrent_appends_keep_one_chain(url: str) -> None:
     Store.open(url, Masker()).close()
     for process in [start(url, "append", f"p{n}") for n in range(4)]:

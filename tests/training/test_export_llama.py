@@ -19,10 +19,11 @@ llama_cpp = pytest.importorskip("llama_cpp")
 chat_format = pytest.importorskip("llama_cpp.llama_chat_format")
 
 from so8t.training.export import llama  # noqa: E402  # after importorskip: the extra may be absent
-from so8t.training.mini import chat, phrasings, pretrain, tokenizer  # noqa: E402
+from so8t.training.mini import chat, phrasings, tokenizer  # noqa: E402
 from so8t.training.mini.dialogues import Generator  # noqa: E402
+from so8t.training.mini.model import Plan, build  # noqa: E402
 
-PLAN = pretrain.Plan(minutes=0, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=96)
+PLAN = Plan(minutes=0, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=96)
 Made = tuple[Any, Any, Any]
 
 
@@ -31,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """A small random Llama, its tokenizer and the same model loaded by llama.cpp from the exported f32 file."""
     lines = phrasings.read_folder()
     words = tokenizer.train([item.text for item in lines])
-    model = pretrain.build(PLAN, words).eval()
+    model = build(PLAN, words).eval()
     path = tmp_path_factory.mktemp("gguf") / "model.gguf"
     llama.export(model.config, model.state_dict(), words, path, "f32")
     loaded = llama_cpp.Llama(str(path), n_ctx=1024, verbose=False, logits_all=True)
@@ -99,16 +100,23 @@ def test_the_quantised_file_says_nearly_the_same(made: Made, tmp_path: Path) -> 
     loaded.close()
 
 
+def formatter(prompt: bool) -> Any:
+    """llama-cpp-python's own renderer with our template."""
+    return chat_format.Jinja2ChatFormatter(
+        chat.TEMPLATE, eos_token=chat.END, bos_token="", add_generation_prompt=prompt
+    )
+
+
 def rendered(messages: list[chat.Message], prompt: bool) -> str:
-    formatter = chat_format.Jinja2ChatFormatter(template=chat.TEMPLATE, eos_token=chat.END, bos_token="", add_generation_prompt=prompt)
-    text: str = formatter(messages=[message.as_openai() for message in messages]).prompt
+    text: str = formatter(prompt)(messages=[message.as_openai() for message in messages]).prompt
     return text
 
 
 # JSON writes control characters as \\u0008 and the like; the template knows the three that occur in text
 PLAIN = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\r\t"), max_size=20)
 VALUE = st.one_of(PLAIN, st.booleans(), st.integers(), st.none())
-CALL = st.builds(chat.Call, st.sampled_from(tokenizer.TOOLS), st.dictionaries(st.sampled_from(tokenizer.FIRST_KEYS), VALUE, max_size=3))
+ARGUMENTS = st.dictionaries(st.sampled_from(tokenizer.FIRST_KEYS), VALUE, max_size=3)
+CALL = st.builds(chat.Call, st.sampled_from(tokenizer.TOOLS), ARGUMENTS)
 MESSAGE = st.one_of(
     st.builds(chat.Message, st.sampled_from(["user", "tool", "system", "assistant"]), st.text(max_size=30)),
     st.builds(chat.Message, st.just("assistant"), st.just(""), st.lists(CALL, min_size=1, max_size=2)),
@@ -123,8 +131,7 @@ def test_the_chat_template_renders_the_training_format(messages: list[chat.Messa
 
 def test_the_template_takes_arguments_that_are_a_string_of_json() -> None:
     call = {"type": "function", "function": {"name": "recall", "arguments": json.dumps({"query": "wifi"})}}
-    formatter = chat_format.Jinja2ChatFormatter(template=chat.TEMPLATE, eos_token=chat.END, bos_token="", add_generation_prompt=False)
-    text = formatter(messages=[{"role": "assistant", "content": None, "tool_calls": [call]}]).prompt
+    text = formatter(False)(messages=[{"role": "assistant", "content": None, "tool_calls": [call]}]).prompt
     assert text == chat.render([chat.Message("assistant", calls=[chat.Call("recall", {"query": "wifi"})])])
 
 
@@ -141,4 +148,5 @@ def test_an_unknown_kind_is_an_error_that_lists_the_known_ones(made: Made, tmp_p
 def test_a_tensor_that_llama_does_not_have_is_an_error(made: Made, tmp_path: Path) -> None:
     model, words, _ = made
     with pytest.raises(llama.ExportError, match="rotary"):
-        llama.export(model.config, {"model.layers.0.rotary.weight": torch.zeros(2, 2)}, words, tmp_path / "x.gguf", "f32")
+        state = {"model.layers.0.rotary.weight": torch.zeros(2, 2)}
+        llama.export(model.config, state, words, tmp_path / "x.gguf", "f32")

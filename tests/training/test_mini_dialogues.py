@@ -73,7 +73,11 @@ def test_a_follow_up_about_the_file_before_names_that_file() -> None:
     for dialogue in (generator.dialogue(2) for _ in range(300)):
         calls = [call for message in dialogue for call in message.calls]
         for before, after in zip(calls, calls[1:], strict=False):
-            if after.name == "list_files" and before.name == "read_file" and "list that" in chat.render(dialogue).lower():
+            if (
+                after.name == "list_files"
+                and before.name == "read_file"
+                and "list that" in chat.render(dialogue).lower()
+            ):
                 followed += 1
     assert followed > 50
 
@@ -103,7 +107,7 @@ def test_results_are_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no call", "<tool_call>{", '<tool_call>{"name": 1}</tool_call>', '<tool_call>[]</tool_call>']
+    "text", ["", "no call", "<tool_call>{", '<tool_call>{"name": 1}</tool_call>', "<tool_call>[]</tool_call>"]
 )
 def test_text_that_is_no_call_is_no_call(text: str) -> None:
     assert chat.parse_calls(text) == []

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from so8t.training.mini import batches, chat, evaluate, phrasings, pretrain, tokenizer  # noqa: E402
+from so8t.training.mini import batches, chat, evaluate, overlap, phrasings, pretrain, tokenizer  # noqa: E402
 from so8t.training.mini.dialogues import Generator  # noqa: E402
 from so8t.training.mini.model import Plan, build, loss_of, rate  # noqa: E402
 
@@ -101,9 +101,40 @@ def test_answers_are_scored(expected: chat.Call | None, said: str, tool: int, ex
     assert (score.right_tool, score.exact) == (tool, exact)
 
 
-def test_the_held_out_questions_are_not_among_the_phrasings() -> None:
-    known = {item.text.lower() for item in LINES}
-    assert not [q for q in evaluate.read_heldout() if q.messages[-1].content.lower() in known and q.expected]
+def question(user: str, tool: str | None, **arguments: str) -> evaluate.Question:
+    return evaluate.Question((chat.Message("user", user),), chat.Call(tool, arguments) if tool else None)
+
+
+PHRASINGS = list(phrasings.parse(
+    [
+        '== search_text {"text": "{text}", "path": "{dir}"}', "find {text} in {dir}, please",
+        '== current_time {"timezone": "{zone}"}', "time in {city}",
+        "== reply missing_database", "{sql}",
+        "== reply greeting", "good day",
+    ],
+    "x",
+))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "new"),
+    [
+        (question("Find cat in src, please.", "search_text", text="cat", path="src"), False),
+        (question("find 'cat' in src, please", "search_text", text="cat", path="src"), False),
+        (question("look for cat in src", "search_text", text="cat", path="src"), True),
+        (question("find cat in src, please", "search_text", text="cat in src"), True),
+        (question("time in Oslo?", "current_time", timezone="Europe/Oslo"), False),
+        (question("Good day!", None), False),
+        (question("good evening", None), True),
+    ],
+)
+def test_a_question_is_new_where_no_phrasing_words_it_so(asked: evaluate.Question, new: bool) -> None:
+    assert bool(overlap.unseen([asked], PHRASINGS)) is new
+
+
+def test_most_held_out_questions_are_new() -> None:
+    questions = evaluate.read_heldout()
+    assert len(overlap.unseen(questions, LINES)) > len(questions) / 2
 
 
 def test_torch_answers_a_batch_as_it_answers_one_by_one() -> None:

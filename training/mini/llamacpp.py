@@ -1,6 +1,7 @@
 """Answers from a GGUF file through llama-cpp-python: scores the file that ships.
 
-`python -m so8t.training.mini.llamacpp FILE.gguf` prints its score on the held-out questions.
+`python -m so8t.training.mini.llamacpp FILE.gguf` prints its score on the held-out questions: on all, and
+on those whose wording no training phrasing has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 from llama_cpp import Llama
 
-from so8t.training.mini import chat, evaluate
+from so8t.training.mini import chat, evaluate, overlap, phrasings
 
 
 class GgufAnswerer:
@@ -47,8 +48,17 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, default=evaluate.HELDOUT)
     parser.add_argument("--misses", action="store_true", help="print each wrong answer")
     options = parser.parse_args()
-    score = evaluate.score(evaluate.read_heldout(options.questions), GgufAnswerer(options.path))
-    click.echo(score)
+    questions = evaluate.read_heldout(options.questions)
+    prompts = [question.prompt for question in questions]
+    said = dict(zip(prompts, GgufAnswerer(options.path)(prompts), strict=True))
+
+    def answerer(asked: Sequence[str]) -> list[str]:
+        return [said[prompt] for prompt in asked]
+
+    score = evaluate.score(questions, answerer)
+    new = overlap.unseen(questions, phrasings.read_folder())
+    click.echo(f"all:          {score}")
+    click.echo(f"new wordings: {evaluate.score(new, answerer)}")
     for name, (total, chosen, exact) in score.per_tool.items():
         click.echo(f"  {name:14} n {total:3}  tool {chosen:3}  exact {exact:3}")
     for user, right, answer in score.misses if options.misses else ():
