@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from datetime import datetime
@@ -13,7 +14,6 @@ from so8t.agent.review.desk import ItemsDamaged
 from so8t.agent.review.times import span
 from so8t.agent.terminal import one_line
 from so8t.audit_db import ReviewItem
-from so8t.gate.strict_json import NotStrictJson, loads
 
 
 def item_line(item: ReviewItem, now: datetime) -> str:
@@ -44,8 +44,8 @@ def item_json(item: ReviewItem) -> dict[str, Any]:
         ItemsDamaged: somebody edited the arguments by hand.
     """
     try:
-        arguments = loads(item.arguments_json)
-    except NotStrictJson as error:
+        arguments = json.loads(item.arguments_json)
+    except ValueError as error:
         raise ItemsDamaged(f"the arguments of {item.id} are damaged ({error}); run: so8t audit verify") from None
     plain = {name: getattr(item, name) for name in item.__slots__}
     times = {name: plain[name] and plain[name].isoformat() for name in ("created", "expires", "decided_at")}

@@ -89,6 +89,7 @@ class Encoder:
         Raises:
             BackboneFault: a file is missing, changed, or no such encoder; the worker did not start.
         """
+        id = identity(files, adapter)
         options = {
             **{name: str(getattr(files, name)) for name in ("weights", "vocab", "config")},
             "sha256": files.sha256,
@@ -107,7 +108,7 @@ class Encoder:
         except BaseException:
             await worker.close()
             raise
-        return cls(worker, identity(files, adapter), int(seen["dimension"]), deadline)
+        return cls(worker, id, int(seen["dimension"]), deadline)
 
     async def pool(self, rendered: Rendered) -> Pooled:
         """Mean of the last hidden state over all tokens of each window, [CLS] and [SEP] included, not normalised.

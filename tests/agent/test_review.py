@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from so8t.agent.cli.main import cli
 from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
 from so8t.gate.contract import (
@@ -238,7 +239,7 @@ def test_an_unknown_id_is_one_clear_line_with_the_ids_that_wait(run: Run, waitin
 
 @pytest.mark.parametrize(
     "change",
-    ["arguments = '{\"path\":\"evil\"}'", "digest = 'x'", "owner = 'you'", "verdict = '{}'", "expires = '2999-01-01'"],
+    ['arguments = \'{"path":"evil"}\'', "digest = 'x'", "owner = 'you'", "verdict = '{}'", "expires = '2999-01-01'"],
 )
 def test_an_item_that_was_edited_by_hand_is_neither_shown_nor_decided(
     run: Run, waiting: Any, database: Path, change: str
@@ -254,7 +255,15 @@ def test_an_item_that_was_edited_by_hand_is_neither_shown_nor_decided(
 
 @pytest.mark.parametrize(
     "change",
-    ["created = 'x'", "expires = '2999-01-01'", "effects = '{'", "effects = '3'", "verdict = '{'", "arguments = '{'", "tool = x'ff'"],
+    [
+        "created = 'x'",
+        "expires = '2999-01-01'",
+        "effects = '{'",
+        "effects = '3'",
+        "verdict = '{'",
+        "arguments = '{'",
+        "tool = x'ff'",
+    ],
 )
 def test_a_queue_that_cannot_be_read_any_more_is_one_clear_line(
     run: Run, waiting: Any, database: Path, change: str

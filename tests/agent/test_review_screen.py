@@ -14,6 +14,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
+
 from so8t.agent.review.desk import Desk
 from so8t.agent.review.screen import Screen
 from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
@@ -32,6 +33,15 @@ from so8t.gate.contract import (
 )
 
 QUESTION = "APPROVE"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the screen work until something is true. Raises TimeoutError where it never is."""
+    for _ in range(4000):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
 
 
 class Sized(DummyOutput):
@@ -97,13 +107,16 @@ class Desktop:
 
     async def sees(self, *words: str, without: str = "\0") -> str:
         """Wait until all of this is on the screen. Fails with the picture where that never comes."""
-        text = ""
-        for _ in range(4000):
+
+        def there() -> bool:
             text = "\n".join(self.picture())
-            if all(word in text for word in words) and without not in text:
-                return text
-            await asyncio.sleep(0.005)
-        raise AssertionError(f"{words} without {without!r} never came:\n{text}")
+            return all(word in text for word in words) and without not in text
+
+        try:
+            await until(there)
+        except TimeoutError:
+            raise AssertionError(f"{words} without {without!r} never came:\n" + "\n".join(self.picture())) from None
+        return "\n".join(self.picture())
 
     async def asked(self, key: str = "a") -> None:
         """Press the key; wait until the question was on the screen for a while."""
@@ -417,8 +430,7 @@ def test_it_fits_the_terminal(desktop: Desktop, columns: int, rows: int) -> None
     async def story(d: Desktop) -> None:
         await d.sees("so8t", ">", "approve")
         d.keys("j" * 29)
-        while d.screen.state.drawn != last:
-            await asyncio.sleep(0.005)
+        await until(lambda: d.screen.state.drawn == last)
         d.keys("?")
         await d.sees("any key: back")
         d.keys("x")
@@ -442,7 +454,6 @@ def test_help_explains_every_key_and_q_leaves(desktop: Desktop) -> None:
         d.keys("q")
         await d.sees("No call waits")
         d.keys("q")
-        while d.screen.app.is_running:
-            await asyncio.sleep(0.005)
+        await until(lambda: not d.screen.app.is_running)
 
     desktop.play(story, 40, 20)

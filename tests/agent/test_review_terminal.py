@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
 from so8t.gate.contract import Call, Decision, Effect, Finding, Message, Proposal, Source, ToolSpec, Verdict, Versions
 
@@ -104,9 +105,7 @@ def item(queue: ReviewQueue) -> ReviewItem:
     return queue.items()[0]
 
 
-def test_the_word_approve_approves_the_call_that_was_shown(
-    start: Start, queue: ReviewQueue, item: ReviewItem
-) -> None:
+def test_the_word_approve_approves_the_call_that_was_shown(start: Start, queue: ReviewQueue, item: ReviewItem) -> None:
     terminal = start(["approve", item.id, "--reviewer", "Aya"])
     terminal.sees(PROMPT)
     assert '"path": "メモ.txt"' in terminal.text
@@ -118,9 +117,7 @@ def test_the_word_approve_approves_the_call_that_was_shown(
 
 
 @pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "APPROVE\n", "approve it\n", "\x04"])
-def test_anything_else_leaves_it_waiting(
-    start: Start, queue: ReviewQueue, item: ReviewItem, typed: str
-) -> None:
+def test_anything_else_leaves_it_waiting(start: Start, queue: ReviewQueue, item: ReviewItem, typed: str) -> None:
     terminal = start(["approve", item.id])
     terminal.sees(PROMPT)
     terminal.type(typed)

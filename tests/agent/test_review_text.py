@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
+
 from so8t.agent.review.cells import cells, column, cut, wrap
 from so8t.agent.review.hosts import hosts
 from so8t.agent.review.pretty import RUN, layout, squeeze
@@ -19,7 +20,7 @@ from so8t.gate.strict_json import canonical, loads
 
 ANY = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from('ab \n\t"\\日本é❤️🎉Я①\u0301{}[],:'))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False) | ANY,
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-(2.0**53) + 1, 2.0**53 - 1) | ANY,
     lambda inner: st.lists(inner) | st.dictionaries(ANY, inner),
 )
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from so8t.agent.terminal import MARKS, one_line, safe, safe_json
 
 ANY = st.characters(exclude_categories=())  # also lone surrogates, private use, unassigned
-NASTY = st.sampled_from("\x1b\x9b\x00\r\b\x7f\u202e\u2066\u200b\u200d\ufe0f\ufe00\U000e0041\U000e0101\u3164\u2800\u0301\ud800\n\t ")
+NASTY = st.sampled_from(
+    "\x1b\x9b\x00\r\b\x7f\u202e\u2066\u200b\u200d\ufe0f\ufe00\U000e0041\U000e0101\u3164\u2800\u0301\ud800\n\t "
+)
 TEXT = st.text(ANY | NASTY | st.sampled_from("abc日本語é❤🎉 "))
 
 # Default_Ignorable_Code_Point of Unicode (DerivedCoreProperties.txt), written out, and what else is blank

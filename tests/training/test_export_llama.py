@@ -147,6 +147,6 @@ def test_an_unknown_kind_is_an_error_that_lists_the_known_ones(made: Made, tmp_p
 
 def test_a_tensor_that_llama_does_not_have_is_an_error(made: Made, tmp_path: Path) -> None:
     model, words, _ = made
+    state = {"model.layers.0.rotary.weight": torch.zeros(2, 2)}
     with pytest.raises(llama.ExportError, match="rotary"):
-        state = {"model.layers.0.rotary.weight": torch.zeros(2, 2)}
         llama.export(model.config, state, words, tmp_path / "x.gguf", "f32")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
 
 pytest.importorskip("transformers")
 
-from hypothesis import given, settings  # noqa: E402  # after importorskip: the extra may be absent
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings  # after importorskip: the extra may be absent
+from hypothesis import strategies as st
 
-from so8t.training.mini import chat, phrasings, replies, results, values  # noqa: E402
-from so8t.training.mini.dialogues import Generator, substitute  # noqa: E402
-from so8t.training.mini.surface import utter  # noqa: E402
-from so8t.training.mini.zones import ZONES  # noqa: E402
+from so8t.training.mini import chat, phrasings, replies, results, values
+from so8t.training.mini.dialogues import Generator, substitute
+from so8t.training.mini.surface import utter
+from so8t.training.mini.zones import ZONES
 
 LINES = phrasings.read_folder()
 BY_HEAD = sorted({item.text: item for item in LINES if item.tool}.values(), key=lambda item: item.text)
@@ -37,15 +37,22 @@ def test_the_same_seed_gives_the_same_dialogues_and_another_seed_gives_others() 
     assert len(set(first) & set(other)) < 20
 
 
+ALLOWED = {
+    ("user", "assistant"),
+    ("assistant", "tool"),
+    ("tool", "tool"),
+    ("tool", "assistant"),
+    ("assistant", "user"),
+}
+
+
 def test_dialogues_alternate_and_end_with_the_assistant() -> None:
     for dialogue in islice(Generator(LINES, 3), 500):
         roles = [message.role for message in dialogue]
         assert roles[0] == "user"
         assert roles[-1] == "assistant"
-        for before, after in zip(roles, roles[1:], strict=False):
-            assert (before, after) in {
-                ("user", "assistant"), ("assistant", "tool"), ("tool", "tool"), ("tool", "assistant"), ("assistant", "user")
-            }  # fmt: skip
+        for before, after in pairwise(roles):
+            assert (before, after) in ALLOWED
 
 
 def test_no_slot_is_left_unfilled() -> None:
@@ -72,7 +79,7 @@ def test_a_follow_up_about_the_file_before_names_that_file() -> None:
     followed = 0
     for dialogue in (generator.dialogue(2) for _ in range(300)):
         calls = [call for message in dialogue for call in message.calls]
-        for before, after in zip(calls, calls[1:], strict=False):
+        for before, after in pairwise(calls):
             if (
                 after.name == "list_files"
                 and before.name == "read_file"

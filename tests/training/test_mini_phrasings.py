@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from so8t.training.mini import phrasings  # noqa: E402  # after importorskip: the extra may be absent
-from so8t.training.mini.phrasings import Phrasing, PhrasingError  # noqa: E402
+from so8t.training.mini import phrasings  # after importorskip: the extra may be absent
+from so8t.training.mini.phrasings import Phrasing, PhrasingError
 
 
 def parsed(text: str) -> list[Phrasing]:

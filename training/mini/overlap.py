@@ -1,4 +1,4 @@
-"""Finds held-out questions whose wording, values aside, is also a training phrasing: those measure no generalisation."""
+"""Finds held-out questions whose wording, values aside, is a training phrasing too: they show no generalisation."""
 
 from __future__ import annotations
 
