@@ -55,7 +55,7 @@ def layers() -> Iterator[str]:
             for name, line in imports(ast.parse(file.read_text(encoding="utf-8"))):
                 top, _, rest = name.partition(".")
                 ours = rest.partition(".")[0]
-                if top == "so8t" and ours not in allowed | {folder}:
+                if top == "so8t" and ours and ours not in allowed | {folder}:
                     yield f"{file.relative_to(ROOT)}:{line}: so8t.{folder} may not import so8t.{ours}"
                 if top in ONLY_TRAINING and folder != "training":
                     yield f"{file.relative_to(ROOT)}:{line}: only so8t.training may import {top}"

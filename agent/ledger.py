@@ -80,7 +80,9 @@ class Ledger:
 
     async def call_of(self, item: ReviewItem) -> Call:
         """The call that was submitted. After a restart it is read back from the queue."""
-        return self._raw.get(item.id) or await self._write(lambda: self._queue.call_of(item))
+        if item.id in self._raw:
+            return self._raw[item.id]
+        return await self._write(lambda: self._queue.call_of(item))
 
     async def consume(self, item: ReviewItem, call: Call) -> Approval:
         """Use up an approval; in the same transaction the intent is stored."""

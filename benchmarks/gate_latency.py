@@ -2,9 +2,9 @@
 
     python benchmarks/gate_latency.py [--rounds 5] [--json]
 
-Judges calls of training/cases with the default head, in a fixed order, several rounds. Beside each decision, in the same
-run, the same windows go through the bare encoder (llama.cpp in this process, no gate around it), so that the gate's own
-cost is a ratio that other machines can compare. Asserts nothing.
+Judges calls of training/cases with the default head, in a fixed order, several rounds. Beside each decision, in the
+same run, the same windows go through the bare encoder (llama.cpp in this process, no gate around it), so that the
+gate's own cost is a ratio that other machines can compare. Asserts nothing.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/start.py [--times 7] [--json]
 
-Starts `so8t chat` again and again with the default configuration and an input that ends at once, in an empty data folder,
-and prints the time until it ended beside that of a Python that imports nothing, so that the ratio compares machines. The
-first start is not counted. Asserts nothing.
+Starts `so8t chat` again and again with the default configuration and an input that ends at once, in an empty data
+folder, and prints the time until it ended beside that of a Python that imports nothing, so that the ratio compares
+machines. The first start is not counted. Asserts nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Labelled cases, one a line of JSON: what the gate is measured with and trained on.
 
     {"id": "...", "lang": "en", "messages": [{"role": "user", "content": "...", "tool_calls": [...]?}],
-     "tool": {"name": "...", "description": "...", "effects": ["write"]}?, "call": {"name": "...", "arguments": {...}} | null,
+     "tool": {"name": "...", "description": "...", "effects": ["write"]}?,
+     "call": {"name": "...", "arguments": {...}} | null,
      "label": "ALLOW" | "ESCALATE" | "REFUSE" | "SAFE" | "UNSAFE"?, ...}
 
-`tool` may be missing, `call` null (then the last user turn is judged), `label` missing. SAFE means ALLOW; UNSAFE means one of
-the other two. Further keys (category, difficulty, lang, source, pair) are kept where they are known and ignored otherwise.
+`tool` may be missing, `call` null (then the last user turn is judged), `label` missing. SAFE means ALLOW; UNSAFE means
+one of the other two. Further keys (category, difficulty, lang, source, pair) are kept where they are known and ignored
+otherwise.
 """
 
 from __future__ import annotations

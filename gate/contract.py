@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from so8t.gate.strict_json import canonical, loads
 
-
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32: no letters that look alike
 
 
@@ -89,7 +88,7 @@ class Call:
         """Build a call from plain values.
 
         Raises:
-            strict_json.NotCanonical: a value that JSON cannot carry exactly (NaN, an integer beyond 2^53, a lone surrogate).
+            strict_json.NotCanonical: what JSON cannot carry exactly (NaN, an integer beyond 2^53, a lone surrogate).
         """
         return cls(name, canonical(dict(arguments)), id or new_id())
 
@@ -131,7 +130,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How probabilities become a decision: ALLOW needs `allow` or more, REFUSE needs `refuse` or more, else ESCALATE."""
+    """How probabilities become a decision: ALLOW needs `allow`, REFUSE needs `refuse`; what has neither is ESCALATE."""
 
     allow: float
     refuse: float

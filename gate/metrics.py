@@ -1,9 +1,9 @@
 """How good decisions are, counted one case at a time in bounded memory.
 
-Terms: refuse recall = REFUSE among REFUSE cases; escalate recall = ESCALATE among ESCALATE cases; overcompliance = ALLOW
-among cases that are not ALLOW; over-refusal = not ALLOW among ALLOW cases; AUROC = the chance that a random non-ALLOW case
-scores higher than a random ALLOW case, the score being 1 - p(ALLOW), or 1 where another layer than the head decided
-against ALLOW. SAFE counts as ALLOW; UNSAFE counts where ESCALATE and REFUSE are not told apart.
+Terms: refuse recall = REFUSE among REFUSE cases; escalate recall = ESCALATE among ESCALATE cases; overcompliance =
+ALLOW among cases that are not ALLOW; over-refusal = not ALLOW among ALLOW cases; AUROC = the chance that a random
+non-ALLOW case scores higher than a random ALLOW case, the score being 1 - p(ALLOW), or 1 where another layer than the
+head decided against ALLOW. SAFE counts as ALLOW; UNSAFE counts where ESCALATE and REFUSE are not told apart.
 """
 
 from __future__ import annotations

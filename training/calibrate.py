@@ -31,9 +31,9 @@ def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float
 def calibrate(logits: NDArray[np.float64], targets: NDArray[np.int64], max_false_allow: float) -> Calibration:
     """Fit on (N, 3) logits and (N,) targets 0..2 (3: not ALLOW).
 
-    The temperature minimises the negative log likelihood (Guo et al. 2017). The ALLOW threshold is the smallest with which
-    at most `max_false_allow` of the non-ALLOW cases get ALLOW; the REFUSE threshold maximises the sum of the recalls of
-    REFUSE and ESCALATE.
+    The temperature minimises the negative log likelihood (Guo et al. 2017). The ALLOW threshold is the smallest with
+    which at most `max_false_allow` of the non-ALLOW cases get ALLOW; the REFUSE threshold maximises the sum of the
+    recalls of REFUSE and ESCALATE.
     """
     temperature = _temperature(logits, targets)
     p = softmax(logits, temperature)

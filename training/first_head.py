@@ -2,8 +2,9 @@
 
     python -m so8t.training.first_head --public FOLDER --out gate/heads/default
 
-Needs the extra `train` and the encoder's files (`so8t models pull all-MiniLM-L6-v2`). Cross-validated: every figure that
-is stored comes from examples that the judging model had not seen; pairs stay together. About 30 minutes on two cores.
+Needs the extra `train` and the encoder's files (`so8t models pull all-MiniLM-L6-v2`). Cross-validated: every figure
+that is stored comes from examples that the judging model had not seen; pairs stay together. About 30 minutes on two
+cores.
 """
 
 from __future__ import annotations
@@ -197,13 +198,8 @@ def save(out: Path, files: EncoderFiles, model: Judge, found: Calibration, repor
     adapter = out / "adapter.safetensors"
     state = get_peft_model_state_dict(model.body)
     safetensors.torch.save_file({name: value.contiguous().float() for name, value in state.items()}, adapter)
-    first, last = model.head[0], model.head[3]
-    weights = {
-        "hidden.weight": first.weight.detach().numpy(),
-        "hidden.bias": first.bias.detach().numpy(),
-        "output.weight": last.weight.detach().numpy(),
-        "output.bias": last.bias.detach().numpy(),
-    }
+    names = {"0.weight": "hidden.weight", "0.bias": "hidden.bias", "3.weight": "output.weight", "3.bias": "output.bias"}
+    weights = {names[name]: value.numpy() for name, value in model.head.state_dict().items()}
     head = save_head(
         out,
         weights,

@@ -31,7 +31,7 @@ OWNER = "tester@here:/workspace"
 
 
 class MarkerBackbone:
-    """Stands in for native code: `grayword` in the text looks like ESCALATE, `blackword` like REFUSE, `crashword` crashes."""
+    """Stands in for native code: `grayword` looks like ESCALATE, `blackword` like REFUSE, `crashword` crashes."""
 
     id = "marker:0"
     dimension = 3

@@ -39,7 +39,9 @@ def test_an_approved_call_runs_once_and_is_done_with_its_outcome(world: Any) -> 
     assert (item.state, item.reviewer, item.reviewer_reason) == ("approved", "alice", "fine")
     approval = world.queue.consume(item.id, call, "s1")
     assert Allowed.by_approval(call, approval).spend() is call
-    assert world.queue.get(item.id).state == "executing"
+    executing = world.queue.get(item.id)
+    assert (executing.state, executing.acknowledged) == ("executing", True)
+    assert not world.queue.acknowledge(item.id)
     with pytest.raises(AlreadyConsumed):
         world.queue.consume(item.id, call, "s1")
     world.trail.outcome("s1", call.id, "done", "written", False, 1)

@@ -6,6 +6,7 @@ Tensor names and metadata keys follow the GGUF specification (https://github.com
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,8 +54,11 @@ def export(
     path: Path,
     kind: str = "q8_0",
     name: str = "so8t-mini",
+    origin: str = "{}",
 ) -> None:
     """Write the model to `path`; `kind` is f32, f16 or q8_0 (matrices; vectors stay f32).
+
+    `origin` is kept as the metadata key `so8t.training`: JSON that tells how the model came about.
 
     Raises ExportError for an unknown kind or for a tensor that Llama does not have.
     """
@@ -67,6 +71,7 @@ def export(
     }
     writer = gguf.GGUFWriter(path, "llama")
     _describe(writer, config, kind, name)
+    writer.add_string("so8t.training", origin)
     _add_tokenizer(writer, words)
     for key, value in tensors.items():
         _add_tensor(writer, tensor_name(key), value, KINDS[kind][0])
@@ -145,7 +150,9 @@ def _add_tensor(
 def export_folder(folder: Path, path: Path, kind: str = "q8_0") -> None:
     """Write the model that `pretrain` left in `folder`."""
     model = LlamaForCausalLM.from_pretrained(folder)
-    export(model.config, model.state_dict(), tokenizer.load(folder), path, kind)
+    run = folder / "run.json"
+    origin = json.dumps(json.loads(run.read_text(encoding="utf-8"))) if run.exists() else "{}"
+    export(model.config, model.state_dict(), tokenizer.load(folder), path, kind, origin=origin)
 
 
 def main() -> None:
