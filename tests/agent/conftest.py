@@ -57,6 +57,7 @@ class World:
     ledger: Ledger
     seen: list[events.Event]
     effects: list[str]
+    began: asyncio.Queue[str]  # `linger` says here that it began
     release: asyncio.Event  # lets `linger` end
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -110,6 +111,7 @@ def world(head: Head, database: Callable[[], Store]) -> Callable[..., Any]:
     @asynccontextmanager
     async def start(engine: Engine, **limits: int) -> AsyncIterator[World]:
         effects: list[str] = []
+        began: asyncio.Queue[str] = asyncio.Queue()
         release = asyncio.Event()
 
         @tool(effects={"read"})
@@ -127,6 +129,7 @@ def world(head: Head, database: Callable[[], Store]) -> Callable[..., Any]:
         async def linger(what: str) -> str:
             """Change something slowly."""
             effects.append(f"{what} began")
+            began.put_nowait(what)
             await release.wait()
             effects.append(f"{what} ended")
             return "done"
@@ -140,7 +143,7 @@ def world(head: Head, database: Callable[[], Store]) -> Callable[..., Any]:
             parts = Parts(engine, gate, toolbox, Executor(toolbox), ledger, "be brief", **limits)
             await ledger.begin({"model": engine.name})
             agent = Agent(parts, seen.append)
-            yield World(agent, Trail(store), ReviewQueue(store), ledger, seen, effects, release)
+            yield World(agent, Trail(store), ReviewQueue(store), ledger, seen, effects, began, release)
             await ledger.close()
 
     return start

@@ -200,8 +200,8 @@ def test_several_calls_of_one_answer_are_gated_singly_and_run_at_the_same_time(w
         }
         async with world(replies(many, {"text": "All done."})) as w:
             turn = asyncio.create_task(w.agent.turn("do it all"))
-            while len(w.effects) < 2 and not turn.done():
-                await asyncio.sleep(0)  # noqa: ASYNC110 - waits for the tool's own effect, whatever way it comes about
+            for _ in range(2):
+                await w.began.get()  # both began before either ended
             w.release.set()
             await turn
             assert sorted(w.effects) == ["one began", "one ended", "two began", "two ended"]
@@ -214,8 +214,7 @@ def test_stopping_a_turn_stops_its_tool_and_leaves_a_whole_trail(world: Start, r
     async def story() -> None:
         async with world(replies(call("linger", what="one"), {"text": "Next."})) as w:
             turn = asyncio.create_task(w.agent.turn("wait for it"))
-            while not w.effects and not turn.done():
-                await asyncio.sleep(0)  # noqa: ASYNC110 - as above
+            await w.began.get()
             turn.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await turn

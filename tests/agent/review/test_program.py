@@ -7,13 +7,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
-from so8t.gate.contract import Call, Decision, Effect, Finding, Message, Proposal, Source, ToolSpec, Verdict, Versions
+from so8t.audit_db import ReviewItem
 
 if sys.platform == "win32":
     pytest.skip("needs pseudo terminals", allow_module_level=True)
@@ -29,18 +28,17 @@ Start = Callable[..., "Terminal"]
 class Terminal:
     """A program in a terminal of its own."""
 
-    def __init__(self, data: Path, words: list[str], typed: str = "", **variables: str) -> None:
+    def __init__(self, words: list[str], typed: str = "", **variables: str) -> None:
         self.keyboard, screen = pty.openpty()
         termios.tcsetwinsize(screen, (24, 80))
         os.write(self.keyboard, typed.encode())
-        (data / "agent.toml").touch()
-        env = {**os.environ, "TERM": "xterm", "SO8T_DATA": str(data), "SO8T_CONFIG": str(data / "agent.toml")}
+        env = {**os.environ, "TERM": "xterm", **variables}
         self.program = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, "review", *words],
             stdin=screen,
             stdout=screen,
             stderr=screen,
-            env={**env, **variables},
+            env=env,
             start_new_session=True,
         )
         os.close(screen)
@@ -76,11 +74,11 @@ class Terminal:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+def start(database: Path) -> Iterator[Callable[..., Terminal]]:
     started: list[Terminal] = []
 
     def open_terminal(words: list[str], typed: str = "", **variables: str) -> Terminal:
-        started.append(Terminal(tmp_path, words, typed, **variables))
+        started.append(Terminal(words, typed, **variables))
         return started[-1]
 
     yield open_terminal
@@ -89,23 +87,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[ReviewQueue]:
-    with Store.open(f"sqlite:///{tmp_path / 'so8t.db'}", Masker()) as store:
-        call, tool = Call.of("write_file", {"path": "メモ.txt"}), ToolSpec("write_file", "", frozenset({Effect.WRITE}))
-        finding = Finding(Source.HEAD, Decision.ESCALATE, "not sure")
-        versions = Versions("p" * 64, "h" * 64, "MiniLM", "1")
-        verdict = Verdict(Decision.ESCALATE, Source.HEAD, (finding,), call.digest, versions)
-        Trail(store).decided("s1", Proposal((Message("user", "do it"),), tool, call), verdict)
-        ReviewQueue(store).submit("s1", "ken@desk", call, tool, verdict, "do it", timedelta(hours=1))
-        yield ReviewQueue(store)
+def item(waiting: Callable[[], ReviewItem]) -> ReviewItem:
+    return waiting()
 
 
-@pytest.fixture
-def item(queue: ReviewQueue) -> ReviewItem:
-    return queue.items()[0]
-
-
-def test_the_word_approve_approves_the_call_that_was_shown(start: Start, queue: ReviewQueue, item: ReviewItem) -> None:
+def test_the_word_approve_approves_the_call_that_was_shown(start: Start, now: Any, item: ReviewItem) -> None:
     terminal = start(["approve", item.id, "--reviewer", "Aya"])
     terminal.sees(PROMPT)
     assert '"path": "メモ.txt"' in terminal.text
@@ -113,26 +99,26 @@ def test_the_word_approve_approves_the_call_that_was_shown(start: Start, queue: 
     terminal.type("approve\n")
     assert terminal.end() == 0
     assert "may run once" in terminal.text
-    assert (queue.get(item.id).state, queue.get(item.id).reviewer) == ("approved", "Aya")
+    assert (now(item.id).state, now(item.id).reviewer) == ("approved", "Aya")
 
 
 @pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "APPROVE\n", "approve it\n", "\x04"])
-def test_anything_else_leaves_it_waiting(start: Start, queue: ReviewQueue, item: ReviewItem, typed: str) -> None:
+def test_anything_else_leaves_it_waiting(start: Start, now: Any, item: ReviewItem, typed: str) -> None:
     terminal = start(["approve", item.id])
     terminal.sees(PROMPT)
     terminal.type(typed)
     assert terminal.end() != 0
     assert "Traceback" not in terminal.text
-    assert queue.get(item.id).state == "pending"
+    assert now(item.id).state == "pending"
 
 
-def test_the_word_typed_ahead_does_not_count(start: Start, queue: ReviewQueue, item: ReviewItem) -> None:
+def test_the_word_typed_ahead_does_not_count(start: Start, now: Any, item: ReviewItem) -> None:
     terminal = start(["approve", item.id], typed="approve\napprove\n")
     terminal.sees(PROMPT)
     terminal.type("\n")
     assert terminal.end() == 1
     assert "goes on waiting" in terminal.text
-    assert queue.get(item.id).state == "pending"
+    assert now(item.id).state == "pending"
 
 
 def test_in_a_terminal_the_full_screen_view_opens_and_q_leaves(start: Start, item: ReviewItem) -> None:
@@ -153,10 +139,10 @@ def test_without_colour_nothing_is_coloured(start: Start, item: ReviewItem) -> N
 
 
 def test_a_key_that_was_pressed_before_the_screen_came_does_not_decide(
-    start: Start, queue: ReviewQueue, item: ReviewItem
+    start: Start, now: Any, item: ReviewItem
 ) -> None:
     terminal = start([], typed="aaayyyy\r")
     terminal.sees(item.digest)
     terminal.type("q")
     assert terminal.end() == 0
-    assert queue.get(item.id).state == "pending"
+    assert now(item.id).state == "pending"
