@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
@@ -96,12 +96,6 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigUnreadable(f"{file}: {error}") from None
 
 
-class _Environment(BaseSettings):
-    """Settings as pydantic-settings sees them: SO8T_GATE__TURNS=flag is gate.turns."""
-
-    model_config = {"env_prefix": "SO8T_", "env_nested_delimiter": "__", "extra": "ignore"}
-
-
 def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {key for key in environ if key.upper().startswith("SO8T_") and key.upper() not in OWN_VARIABLES}
     if not names:
@@ -119,10 +113,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _source(environ: Mapping[str, str]) -> PydanticBaseSettingsSource:
-    class Named(_Environment, Settings):  # the fields of Settings, read from the environment
-        pass
-
-    source = EnvSettingsSource(Named)
+    """Settings as pydantic-settings sees them: SO8T_GATE__TURNS=flag is gate.turns."""
+    model = cast("type[BaseSettings]", Settings)  # it reads the fields, as any model has them
+    source = EnvSettingsSource(model, env_prefix="SO8T_", env_nested_delimiter="__", case_sensitive=False)
     source.env_vars = {key.lower(): value for key, value in environ.items()}
     return source
 

@@ -19,7 +19,7 @@ llama_cpp = pytest.importorskip("llama_cpp")
 chat_format = pytest.importorskip("llama_cpp.llama_chat_format")
 
 from so8t.training.export import llama  # noqa: E402  # after importorskip: the extra may be absent
-from so8t.training.mini import chat, phrasings, tokenizer  # noqa: E402
+from so8t.training.mini import chat, phrasing, tokenizer  # noqa: E402
 from so8t.training.mini.dialogues import Generator  # noqa: E402
 from so8t.training.mini.model import Plan, build  # noqa: E402
 
@@ -30,7 +30,7 @@ Made = tuple[Any, Any, Any]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """A small random Llama, its tokenizer and the same model loaded by llama.cpp from the exported f32 file."""
-    lines = phrasings.read_folder()
+    lines = phrasing.read_folder()
     words = tokenizer.train([item.text for item in lines])
     model = build(PLAN, words).eval()
     path = tmp_path_factory.mktemp("gguf") / "model.gguf"
@@ -47,7 +47,7 @@ def cpp_tokens(loaded: Any, text: str) -> list[int]:
 
 def test_generated_dialogues_have_the_same_tokens_in_llama_cpp(made: Made) -> None:
     _, words, loaded = made
-    for dialogue in islice(Generator(phrasings.read_folder(), 5), 2000):
+    for dialogue in islice(Generator(phrasing.read_folder(), 5), 2000):
         text = chat.render(dialogue)
         assert cpp_tokens(loaded, text) == tokenizer.encode(words, text)
 
@@ -77,7 +77,7 @@ def test_llama_cpp_gives_back_the_text_that_it_took(made: Made, text: str) -> No
 
 def test_logits_equal_those_of_transformers(made: Made) -> None:
     model, words, loaded = made
-    for dialogue in islice(Generator(phrasings.read_folder(), 6), 5):
+    for dialogue in islice(Generator(phrasing.read_folder(), 6), 5):
         ids = tokenizer.encode(words, chat.render(dialogue))[:400]
         loaded.reset()
         loaded.eval(ids)

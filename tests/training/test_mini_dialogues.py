@@ -12,22 +12,22 @@ pytest.importorskip("transformers")
 from hypothesis import given, settings  # after importorskip: the extra may be absent
 from hypothesis import strategies as st
 
-from so8t.training.mini import chat, phrasings, replies, results, values
+from so8t.training.mini import chat, phrasing, replies, results, values
 from so8t.training.mini.dialogues import Generator, substitute
 from so8t.training.mini.surface import utter
 from so8t.training.mini.zones import ZONES
 
-LINES = phrasings.read_folder()
+LINES = phrasing.read_folder()
 BY_HEAD = sorted({item.text: item for item in LINES if item.tool}.values(), key=lambda item: item.text)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(BY_HEAD), st.integers(0, 10**9))
-def test_every_value_stands_in_the_users_words_letter_for_letter(phrasing: phrasings.Phrasing, seed: int) -> None:
+def test_every_value_stands_in_the_users_words_letter_for_letter(item: phrasing.Phrasing, seed: int) -> None:
     r = Random(seed)
-    filled = values.fill(set(phrasing.slots), r)
-    said = utter(phrasing.text, filled, r)
-    for slot in phrasing.slots:
+    filled = values.fill(set(item.slots), r)
+    said = utter(item.text, filled, r)
+    for slot in item.slots:
         assert filled[slot] in said
 
 
@@ -72,9 +72,9 @@ def test_every_call_in_a_dialogue_is_well_formed() -> None:
 
 
 def test_a_follow_up_about_the_file_before_names_that_file() -> None:
-    lines = [*phrasings.parse(['== read_file {"path": "{file}"}', "cat {file}"], "a")]
-    lines += phrasings.parse(['== after read_file list_files {"path": "{prev}"}', "list that"], "b")
-    lines += phrasings.parse(["== reply greeting", "hi"], "c")
+    lines = [*phrasing.parse(['== read_file {"path": "{file}"}', "cat {file}"], "a")]
+    lines += phrasing.parse(['== after read_file list_files {"path": "{prev}"}', "list that"], "b")
+    lines += phrasing.parse(["== reply greeting", "hi"], "c")
     generator = Generator(lines, 1)
     followed = 0
     for dialogue in (generator.dialogue(2) for _ in range(300)):
@@ -98,7 +98,7 @@ def test_zones_are_known_to_the_time_zone_database() -> None:
     assert set(ZONES.values()) <= zoneinfo.available_timezones()
 
 
-@pytest.mark.parametrize("tool", phrasings.TOOLS)
+@pytest.mark.parametrize("tool", phrasing.TOOLS)
 def test_answers_after_errors_waits_and_refusals_are_honest(tool: str) -> None:
     arguments = {"path": "a.md", "database": "a.db", "expression": "1+1", "url": "a.org"}
     assert replies.answer(tool, arguments, "error: disk full", Random(1)) == "That failed: disk full"

@@ -8,12 +8,12 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from so8t.training.mini import phrasings  # after importorskip: the extra may be absent
-from so8t.training.mini.phrasings import Phrasing, PhrasingError
+from so8t.training.mini import phrasing  # after importorskip: the extra may be absent
+from so8t.training.mini.phrasing import Phrasing, PhrasingError
 
 
 def parsed(text: str) -> list[Phrasing]:
-    return list(phrasings.parse(text.splitlines(), "some.txt"))
+    return list(phrasing.parse(text.splitlines(), "some.txt"))
 
 
 def test_a_section_gives_its_lines_the_call() -> None:
@@ -63,10 +63,10 @@ def test_a_line_that_cannot_be_understood_is_an_error_with_file_and_line(text: s
 
 def test_a_folder_without_phrasings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PhrasingError, match="no phrasing"):
-        phrasings.read_folder(tmp_path)
+        phrasing.read_folder(tmp_path)
 
 
 def test_every_phrasing_file_can_be_read_and_all_tools_and_kinds_of_reply_occur() -> None:
-    found = phrasings.read_folder()
-    assert {item.tool for item in found if item.tool} == set(phrasings.TOOLS)
-    assert {item.reply for item in found if item.reply} == set(phrasings.REPLIES)
+    found = phrasing.read_folder()
+    assert {item.tool for item in found if item.tool} == set(phrasing.TOOLS)
+    assert {item.reply for item in found if item.reply} == set(phrasing.REPLIES)

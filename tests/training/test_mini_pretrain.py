@@ -12,11 +12,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from so8t.training.mini import batches, chat, evaluate, overlap, phrasings, pretrain, tokenizer  # noqa: E402
+from so8t.training.mini import batches, chat, evaluate, overlap, phrasing, pretrain, tokenizer  # noqa: E402
 from so8t.training.mini.dialogues import Generator  # noqa: E402
 from so8t.training.mini.model import Plan, build, loss_of, rate  # noqa: E402
 
-LINES = phrasings.read_folder()
+LINES = phrasing.read_folder()
 SMALL = Plan(minutes=0, hidden=32, layers=1, heads=2, kv_heads=1, feed_forward=48, batch_tokens=1024)
 
 
@@ -105,7 +105,7 @@ def question(user: str, tool: str | None, **arguments: str) -> evaluate.Question
     return evaluate.Question((chat.Message("user", user),), chat.Call(tool, arguments) if tool else None)
 
 
-PHRASINGS = list(phrasings.parse(
+PHRASINGS = list(phrasing.parse(
     [
         '== search_text {"text": "{text}", "path": "{dir}"}', "find {text} in {dir}, please",
         '== current_time {"timezone": "{zone}"}', "time in {city}",

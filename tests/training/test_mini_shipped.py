@@ -1,4 +1,4 @@
-"""The so8t-mini that ships: small, with its origin inside, and as good as it has to be at choosing tools and copying."""
+"""The so8t-mini that ships: small, with its origin inside, and good enough at choosing tools and copying."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ pytest.importorskip("transformers")
 gguf = pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
-from so8t.training.mini import chat, evaluate, phrasings
-from so8t.training.mini.dialogues import Generator
-from so8t.training.mini.llamacpp import GgufAnswerer
+from so8t.training.mini import chat, evaluate, phrasing  # noqa: E402
+from so8t.training.mini.dialogues import Generator  # noqa: E402
+from so8t.training.mini.llamacpp import GgufAnswerer  # noqa: E402
 
 PATH = Path(__file__).parents[2] / "agent" / "models" / "so8t-mini.gguf"
 
@@ -45,7 +45,7 @@ def test_held_out_questions_get_the_right_tool_and_exact_arguments(answerer: Ggu
 
 
 def test_values_never_seen_are_copied_in_known_phrasings(answerer: GgufAnswerer) -> None:
-    score = evaluate.score(evaluate.known(Generator(phrasings.read_folder(), 987654321), 100), answerer)
+    score = evaluate.score(evaluate.known(Generator(phrasing.read_folder(), 987654321), 100), answerer)
     assert score.choice >= 0.95, score
     assert score.exactness >= 0.80, score
 

@@ -8,20 +8,20 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
-from so8t.training.mini import data, replies, results, values
+from so8t.training.mini import replies, results, values, wordlists
 from so8t.training.mini.chat import Call, Message
-from so8t.training.mini.phrasings import SLOT, Phrasing
+from so8t.training.mini.phrasing import SLOT, Phrasing
 from so8t.training.mini.surface import utter
 
-FOREIGN_LINES = data.lines("foreign")
+FOREIGN_LINES = wordlists.lines("foreign")
 TOOL_WEIGHTS = {
-    "list_files": 1.0, "read_file": 1.2, "write_file": 2.0, "search_text": 1.8, "calculator": 1.3, "current_time": 1.0,
+    "list_files": 1.0, "read_file": 1.2, "write_file": 2.0, "search_text": 1.8, "calculator": 1.3, "current_time": 1.4,
     "sqlite_query": 1.6, "remember": 1.3, "recall": 1.1, "http_get": 0.8,
 }  # fmt: skip
 REPLY_SHARE, FOREIGN_SHARE, DOUBLE_SHARE, FOLLOW_SHARE, REUSE_SHARE = 0.16, 0.02, 0.02, 0.4, 0.15
 CALL_ONLY_SHARE = 0.75  # of the dialogues, those that end with the call and leave its result out
 TURNS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4)
-DOUBLES = data.table("doubles")
+DOUBLES = wordlists.table("doubles")
 
 
 class Generator:

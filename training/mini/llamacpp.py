@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from llama_cpp import Llama
 
-from so8t.training.mini import chat, evaluate, overlap, phrasings
+from so8t.training.mini import chat, evaluate, overlap, phrasing
 
 
 class GgufAnswerer:
@@ -56,7 +56,7 @@ def main() -> None:
         return [said[prompt] for prompt in asked]
 
     score = evaluate.score(questions, answerer)
-    new = overlap.unseen(questions, phrasings.read_folder())
+    new = overlap.unseen(questions, phrasing.read_folder())
     click.echo(f"all:          {score}")
     click.echo(f"new wordings: {evaluate.score(new, answerer)}")
     for name, (total, chosen, exact) in score.per_tool.items():

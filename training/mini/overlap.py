@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from so8t.training.mini.dialogues import substitute
 from so8t.training.mini.evaluate import Question
-from so8t.training.mini.phrasings import SLOT, Phrasing
+from so8t.training.mini.phrasing import SLOT, Phrasing
 from so8t.training.mini.zones import ZONES
 
 _END = " .?!"

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from so8t.training.mini import data
+from so8t.training.mini import wordlists
 
-_WORDS = data.table("replies")
+_WORDS = wordlists.table("replies")
 REPLIES: dict[str, list[str]] = _WORDS["replies"]
 FOREIGN: str = _WORDS["foreign"]
-NOTHING: list[str] = data.table("results")["nothing"]
+NOTHING: list[str] = wordlists.table("results")["nothing"]
 AFTER: dict[str, list[str]] = _WORDS["after"]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from so8t.training.mini import atoms, data, texts
+from so8t.training.mini import atoms, texts, wordlists
 from so8t.training.mini.words import DAYS, MONTHS
 
 ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
-_WORDS = data.table("results")
+_WORDS = wordlists.table("results")
 NOTHING: list[str] = _WORDS["nothing"]
 REASONS: list[str] = _WORDS["reasons"]
 ERRORS: list[str] = _WORDS["errors"]
@@ -54,10 +54,15 @@ def _row(r: Random) -> str:
     return r.choice((" | ", "\t", ", ")).join(cells)
 
 
-def _time(r: Random) -> str:
+def _time(zone: str, r: Random) -> str:
     year, month, day = r.randrange(2024, 2033), r.randrange(1, 13), r.randrange(1, 29)
     clock = f"{r.randrange(24):02}:{r.randrange(60):02}"
     offset = f"{r.choice('+-')}{r.randrange(13):02}:{r.choice(('00', '00', '30'))}"
+    if r.random() < 0.5:  # as the built-in tool says it
+        return (
+            f"{year}-{month:02}-{day:02} {clock}:{r.randrange(60):02}, {r.choice(DAYS)} "
+            f"({zone or r.choice(('UTC', 'CET', 'JST', 'EST'))}, UTC{offset})"
+        )
     return r.choice((
         f"{year}-{month:02}-{day:02}T{clock}:{r.randrange(60):02}{offset}",
         f"{year}-{month:02}-{day:02} {clock}:{r.randrange(60):02} {offset}",
@@ -74,6 +79,8 @@ def _nothing_or(maker: Callable[[Random], str], r: Random) -> str:
 
 def _written(arguments: Mapping[str, Any], r: Random) -> str:
     path, size, other = arguments["path"], r.randrange(1, 300), r.randrange(1, 300)
+    if r.random() < 0.3:
+        return f"{r.choice(('created', 'replaced'))} {path} ({size:,} bytes)"  # as the built-in tool says it
     return r.choice((f"wrote {path}", f"wrote {size} bytes to {path}", "ok", f"{other} bytes written"))
 
 
@@ -94,7 +101,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], Random], str]] = {
     "write_file": _written,
     "search_text": lambda _, r: _nothing_or(_hit, r),
     "calculator": lambda _, r: _value(r),
-    "current_time": lambda _, r: _time(r),
+    "current_time": lambda arguments, r: _time(arguments.get("timezone", ""), r),
     "sqlite_query": lambda _, r: _nothing_or(_row, r),
     "remember": lambda _, r: r.choice(("noted", "ok", "stored", f"stored note {r.randrange(1, 500)}", "saved")),
     "recall": lambda _, r: _nothing_or(texts.note, r),

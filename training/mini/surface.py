@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from random import Random
 
-from so8t.training.mini import data
-from so8t.training.mini.phrasings import SLOT
+from so8t.training.mini import wordlists
+from so8t.training.mini.phrasing import SLOT
 
-_WORDS = data.table("surface")
+_WORDS = wordlists.table("surface")
 SYNONYMS: dict[str, list[str]] = _WORDS["synonyms"]
 OPENERS: list[str] = _WORDS["openers"]
 REQUESTS: list[str] = _WORDS["requests"]
 CLOSERS: list[str] = _WORDS["closers"]
-ASIDES = data.lines("asides")
+ASIDES = wordlists.lines("asides")
 _SYNONYM = re.compile(
     r"\b(" + "|".join(sorted(map(re.escape, SYNONYMS), key=len, reverse=True)) + r")\b", re.IGNORECASE
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from so8t.training.mini import data
+from so8t.training.mini import wordlists
 from so8t.training.mini.atoms import code, file, identifier, made_up, name, number, stem, url, word
 from so8t.training.mini.words import ADJECTIVES, DAYS, MONTHS, NAMES, NOUNS, VERBS
 
-SENTENCES, CODE, NOTES, TOPICS = map(data.lines, ("sentences", "code", "notes", "topics"))
+SENTENCES, CODE, NOTES, TOPICS = map(wordlists.lines, ("sentences", "code", "notes", "topics"))
 
 
 def compose(pattern: str, r: Random) -> str:
@@ -58,8 +58,10 @@ def _case(text: str, r: Random) -> str:
 def content(r: Random) -> str:
     """Text to write into a file: one to fifteen words, or a line of code."""
     kind = r.random()
-    if kind < 0.16:
+    if kind < 0.14:
         return compose(r.choice(CODE), r)
+    if kind < 0.18:
+        return r.choice(("hello", "hi", "hey", "good morning", "thanks", "hello there", word(r), r.choice(NAMES)))
     if kind < 0.22:
         return r.choice(
             (

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from so8t.training.mini import data
+from so8t.training.mini import wordlists
 from so8t.training.mini.tokenizer import TOOLS
 from so8t.training.mini.values import SLOTS
 
 FOLDER = Path(__file__).parent / "phrasings"
-REPLIES = tuple(data.table("replies")["replies"])
+USUAL, USUAL_WEIGHT = "plain.txt", 10  # the wordings that most people use count this many times
+REPLIES = tuple(wordlists.table("replies")["replies"])
 SLOT = re.compile(r"\{([a-z]+)\}")
 
 
@@ -48,7 +49,8 @@ def read_folder(folder: Path = FOLDER) -> list[Phrasing]:
 
     Raises PhrasingError where a line cannot be understood or there is no phrasing at all.
     """
-    phrasings = [item for path in sorted(folder.glob("*.txt")) for item in read_file(path)]
+    files = [path for path in sorted(folder.glob("*.txt")) for _ in range(USUAL_WEIGHT if path.name == USUAL else 1)]
+    phrasings = [item for path in files for item in read_file(path)]
     if not phrasings:
         raise PhrasingError(f"{folder}: no phrasing in any .txt file")
     return phrasings
