@@ -32,10 +32,14 @@ PACKAGES = ("agent", "audit_db", "gate", "tools")
 
 
 def data_folder() -> Path:
-    """Where the trail, the history and the session locks live."""
+    """Where the trail, the history and the session locks live. Raises ConfigInvalid."""
     named = os.environ.get("SO8T_DATA")
     folder = Path(named).expanduser() if named else platformdirs.user_data_path("so8t")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        text = f"the data folder {folder} cannot be made: {error.strerror}; SO8T_DATA names another one"
+        raise ConfigInvalid(text) from None
     return folder
 
 
@@ -84,10 +88,13 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
     """The gate with its backbone. What cannot be used is an error here, before any turn.
 
     Raises:
-        HeadNotReady, BackboneFault, RulesError.
+        HeadNotReady, BackboneFault, RulesError, ConfigInvalid.
     """
     settings = config.settings.gate
-    chosen = GateSettings(settings.on_fault, settings.turns, settings.scripts, settings.deadline)
+    try:
+        chosen = GateSettings(settings.on_fault, settings.turns, settings.scripts, settings.deadline)
+    except ValueError as error:
+        raise ConfigInvalid(f"gate: {error}") from None
     rules = Rules(settings.rule)
     folder = head_folder(config)
     head = Head.load(folder)

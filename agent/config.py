@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from so8t.agent.settings import Settings
 
 FILE_NAME = "agent.toml"
-OWN_VARIABLES = {"SO8T_CONFIG", "SO8T_CACHE", "SO8T_DATA"}  # read elsewhere, no settings
+OWN_VARIABLES = {"SO8T_CONFIG", "SO8T_CACHE", "SO8T_DATA", "SO8T_DEBUG"}  # read elsewhere, no settings
 
 
 class ConfigError(Exception):
@@ -60,7 +60,7 @@ def find(folder: Path, environ: Mapping[str, str]) -> Path | None:
             raise ConfigNotFound(f"SO8T_CONFIG names {path}, which is not there")
         return path
     candidates = (folder / FILE_NAME, platformdirs.user_config_path("so8t") / FILE_NAME)
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if os.path.lexists(path)), None)  # an unreadable one is told, not skipped
 
 
 def load(folder: Path | None = None, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -91,8 +91,10 @@ def flatten(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigUnreadable(f"{file}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigUnreadable(f"{file}: {error}") from None
 
 

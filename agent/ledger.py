@@ -103,6 +103,10 @@ class Ledger:
             raise LedgerError(f"nothing is recorded under the id {id!r}")
         return found
 
+    def masked(self, text: str) -> str:
+        """`text` as the trail would store it."""
+        return self._store.masker.text(text)
+
     async def close(self) -> None:
         """End the session; finish what was begun."""
         try:

@@ -44,6 +44,11 @@ class Agent:
         """Take up a reviewer's decision about a call of this conversation or of an earlier one."""
         await self._reporting(self._take_review, item)
 
+    async def forget(self) -> None:
+        """Begin a new conversation. What waits for a reviewer goes on waiting."""
+        async with self._busy:
+            self.messages, self._turn = [Message("system", self.parts.system_prompt)], None
+
     async def step(self) -> bool:
         """Ask the model; gate each call that it proposes; run what is allowed; tell it what came of them."""
         reply = await self._ask()

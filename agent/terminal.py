@@ -55,14 +55,18 @@ def one_line(text: str, limit: int = 200) -> str:
     """`text` on one line, blanks and blank lines drawn together; cut with the number of characters that are missing.
 
     Args:
-        limit: characters that are shown, not counting the note about the missing ones.
+        limit: characters that are shown, not counting the note about the missing ones; where the note would take as
+            much room as they do, they are shown instead.
     """
     flat = flatten(text)
-    line, rest = "", len(flat)
+    line, rest, cut = "", len(flat), ""
     for piece, plain in pieces(flat):
-        if len(line) + len(mark := shown(piece, plain)) > limit:
-            return f"{line} ‹{rest} more›"
+        mark = shown(piece, plain)
+        if not cut and len(line) + len(mark) > limit:
+            cut = f"{line} ‹{rest} more›"
         line, rest = line + mark, rest - len(piece)
+        if cut and len(line) > len(cut):
+            return cut
     return line
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import click
 
 from so8t.agent.config import Config, load
+from so8t.agent.terminal import safe_json
+from so8t.gate.names import unknown
 
 EXIT_ERROR = 1
 EXIT_WAITING = 3  # a call waits for a reviewer
@@ -30,8 +31,19 @@ class App:
 
 
 def print_json(value: Any) -> None:
-    """One value as one line of JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One value as one line of JSON on stdout, harmless in a terminal."""
+    click.echo(safe_json(value))
+
+
+class Group(click.Group):
+    """A group that answers a wrong name with the names it has, nearest first."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Raises UsageError."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None:
+            raise click.UsageError(unknown("command", cmd_name, self.list_commands(ctx)), ctx)
+        return found
 
 
 pass_app = click.make_pass_decorator(App)

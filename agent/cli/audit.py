@@ -11,13 +11,17 @@ from typing import Any, Literal
 
 import click
 
-from so8t.agent.cli.app import EXIT_ERROR, App, pass_app, print_json
+from so8t.agent.cli.app import EXIT_ERROR, App, Group, pass_app, print_json
+from so8t.agent.cli.output import Screen, check_out, write_whole
 from so8t.agent.story import story_lines
 from so8t.agent.terminal import one_line
 from so8t.audit_db import Record, Trail
+from so8t.audit_db.errors import BadFilter
+
+NUMBER = click.IntRange(1, 2**63 - 1)  # what a database counts with
 
 
-@click.group("audit")
+@click.group("audit", cls=Group)
 def command() -> None:
     """Read and check the trail.
 
@@ -42,16 +46,16 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{text!r} is no ISO 8601 time, such as 2026-11-24 or 2026-11-24T09:30") from None
 
 
 @command.command("list")
 @filters
-@click.option("--limit", type=click.IntRange(1), help="At most so many; the newest.")
+@click.option("--limit", type=NUMBER, help="At most so many; the newest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a record.")
 @pass_app
-def list_(app: App, as_json: bool, limit: int | None, **where: Any) -> None:
+def list_(app: App, /, as_json: bool, limit: int | None, **where: Any) -> None:
     """One line a record, oldest first.
 
     Example: so8t audit list --since 2026-11-24 --limit 50
@@ -65,7 +69,7 @@ def list_(app: App, as_json: bool, limit: int | None, **where: Any) -> None:
 
 
 @command.command("show")
-@click.argument("seq", type=click.IntRange(1))
+@click.argument("seq", type=NUMBER)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @pass_app
 def show(app: App, seq: int, as_json: bool) -> None:
@@ -112,18 +116,20 @@ def verify(app: App, as_json: bool) -> None:
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @click.option("--out", "out_file", type=click.Path(path_type=Path), help="Write here instead of to stdout.")
 @pass_app
-def export(app: App, form: Literal["jsonl", "csv"], out_file: Path | None, **where: Any) -> None:
+def export(app: App, /, form: Literal["jsonl", "csv"], out_file: Path | None, **where: Any) -> None:
     """Write records as JSON lines or CSV.
 
     Example: so8t audit export --format csv --out trail.csv
     """
+    from so8t.agent.build import database_url
+
+    check_out(out_file, Path(database_url(app.config).removeprefix("sqlite:///")))
     with _trail(app) as trail:
         if out_file is None:
-            trail.export(sys.stdout, form, **where)
+            trail.export(Screen() if sys.stdout.isatty() else sys.stdout, form, **where)
             return
-        with out_file.open("w", encoding="utf-8", newline="") as file:
-            count = trail.export(file, form, **where)
-    click.echo(f"{count} records written to {out_file}", err=True)
+        count = write_whole(out_file, lambda file: trail.export(file, form, **where))
+    click.echo(f"{count} records written to {one_line(str(out_file))}", err=True)
 
 
 def record_json(record: Record) -> dict[str, Any]:
@@ -136,11 +142,11 @@ def record_json(record: Record) -> dict[str, Any]:
 def _trail(app: App) -> Iterator[Trail]:
     from so8t.agent.build import open_store
 
-    store = open_store(app.config)
-    try:
-        yield Trail(store)
-    finally:
-        store.close()
+    with open_store(app.config) as store:
+        try:
+            yield Trail(store)
+        except BadFilter as error:
+            raise click.UsageError(str(error)) from None
 
 
 def _newest(records: Iterator[Record], limit: int | None) -> Iterator[Record]:

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from so8t.agent.cli.app import App, pass_app, print_json
+from so8t.agent.cli.app import App, Group, pass_app, print_json
 from so8t.agent.config import flatten
 from so8t.agent.terminal import safe
 
 
-@click.group("config")
+@click.group("config", cls=Group)
 def command() -> None:
     """The settings and where they come from.
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import click
 
 from so8t.agent.cli.app import EXIT_ERROR, App, pass_app, print_json
+from so8t.agent.cli.failure import said
 from so8t.agent.terminal import one_line
+
+
+class Unsound(Exception):
+    """A check failed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, True, look())
     except Exception as error:  # noqa: BLE001 - whatever is wrong is what the doctor is there to tell
-        return Check(name, False, str(error) or type(error).__name__)
+        return Check(name, False, said(error))
 
 
 def _trail(app: App) -> str:
@@ -77,7 +82,7 @@ def _trail(app: App) -> str:
     finally:
         store.close()
     if not found.ok:
-        raise RuntimeError(f"{found.problem}: keep a copy of the database and look with `so8t audit verify`")
+        raise Unsound(f"{found.problem}: keep a copy of the database and look with `so8t audit verify`")
     return f"{store.name}: {found.rows} records, the chain holds"
 
 
@@ -94,9 +99,9 @@ def _encoder(app: App) -> str:
 
     name = Head.load(head_folder(app.config)).meta.backbone.partition("@")[0]
     if path(name) is None:
-        raise RuntimeError(f"{name} is not here yet: run `so8t models pull {name}`")
+        raise Unsound(f"{name} is not here yet: run `so8t models pull {name}`")
     if problems := verify(name):
-        raise RuntimeError(f"{problems[0].file}: {problems[0].text}: run `so8t models pull {name}`")
+        raise Unsound(f"{problems[0].file}: {problems[0].text}: run `so8t models pull {name}`")
     return f"{name}: its files are as expected"
 
 
@@ -107,10 +112,10 @@ def _gate(app: App) -> str:
     async def ask() -> str:
         async with open_gate(app.config) as gate:
             if problem := gate.ready():
-                raise RuntimeError(problem)
+                raise Unsound(problem)
             verdict = await gate.decide(Proposal((Message("user", "What time is it?"),)))
             if verdict.source is Source.FAULT:
-                raise RuntimeError("; ".join(verdict.reasons))
+                raise Unsound("; ".join(verdict.reasons))
             decided = f"{Decision(verdict.decision).name} for a harmless question in {verdict.ms:.0f} ms"
             return f"head {app.config.settings.gate.head}: {decided}"
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from so8t.agent.cli.app import EXIT_BAD_LINES, App, pass_app, print_json
-from so8t.agent.terminal import safe
-from so8t.gate.cases import BadCase, Case, read
+from so8t.agent.cli.app import EXIT_BAD_LINES, App, Group, pass_app, print_json
+from so8t.agent.cli.cases import cases
+from so8t.agent.cli.output import check_out
+from so8t.agent.terminal import one_line
+from so8t.gate.cases import BadCase, Case
 from so8t.gate.contract import Decision, Proposal, Verdict
 from so8t.gate.gate import Gate
 from so8t.gate.metrics import NAMES, Metrics
 
 
-@click.group("gate")
+@click.group("gate", cls=Group)
 def command() -> None:
     """Measure the gate on labelled cases.
 
@@ -41,12 +44,12 @@ def check(app: App, cases_file: Path, out_file: Path | None, as_json: bool, prog
 
     Example: so8t gate check --cases cases.jsonl --out verdicts.jsonl --json
     """
-    with ExitStack() as files:
-        lines = files.enter_context(cases_file.open("rb"))
-        out = files.enter_context(out_file.open("w", encoding="utf-8")) if out_file else None
-        show = progress if progress is not None else click.get_text_stream("stderr").isatty()
-        metrics, bad = asyncio.run(_run(app, lines, out, show))
+    check_out(out_file, cases_file)
+    show = progress if progress is not None else sys.stderr.isatty()
+    metrics, bad = asyncio.run(_run(app, cases_file, out_file, show))
     report = metrics.report() | {"bad_lines": bad}
+    if not report["cases"] and not bad:
+        raise click.ClickException(f"{cases_file} holds no cases")
     if as_json:
         print_json(report)
     else:
@@ -66,28 +69,31 @@ async def judge(gate: Gate, proposal: Proposal) -> Verdict:
     return await gate.decide(Proposal(proposal.messages, proposal.tool, proposal.call, turn))
 
 
-async def _run(app: App, lines: IO[bytes], out: IO[str] | None, show: bool) -> tuple[Metrics, int]:
+async def _run(app: App, cases_file: Path, out_file: Path | None, show: bool) -> tuple[Metrics, int]:
     from so8t.agent.build import open_gate, open_toolbox
 
-    toolbox = open_toolbox(app.config)
+    known = {tool.name: tool for tool in open_toolbox(app.config).specs}
     metrics, bad = Metrics(), 0
-    async with open_gate(app.config, toolbox) as gate:
-        if problem := gate.ready():
-            click.echo(f"so8t: the gate is not ready, every verdict is a fault: {safe(problem)}", err=True)
-        for case in _counted(read(lines, {tool.name: tool for tool in toolbox.specs}), show):
-            if isinstance(case, BadCase):
-                bad += 1
-                click.echo(f"so8t: {safe(str(case), lines=False)}: skipped", err=True)
-                continue
-            verdict = await judge(gate, case.proposal)
-            metrics.add(case.label, verdict)
-            if out:
-                out.write(json.dumps(_line(case, verdict), ensure_ascii=False) + "\n")
+    with ExitStack() as files:
+        file = files.enter_context(cases_file.open("rb"))
+        async with open_gate(app.config) as gate:  # no tool is pinned: cases bring their own
+            if problem := gate.ready():
+                raise click.ClickException(f"the gate is not ready: {problem}")
+            out = files.enter_context(out_file.open("w", encoding="utf-8")) if out_file else None
+            for case in _counted(cases(file, known), show):
+                if isinstance(case, BadCase):
+                    bad += 1
+                    click.echo(f"so8t: {one_line(str(case), 500)}: skipped", err=True)
+                    continue
+                verdict = await judge(gate, case.proposal)
+                metrics.add(case.label, verdict)
+                if out:
+                    out.write(json.dumps(_line(case, verdict), ensure_ascii=False) + "\n")
     return metrics, bad
 
 
-def _counted(cases: Iterator[Case | BadCase], show: bool) -> Iterator[Case | BadCase]:
-    for number, case in enumerate(cases, 1):
+def _counted(found: Iterator[Case | BadCase], show: bool) -> Iterator[Case | BadCase]:
+    for number, case in enumerate(found, 1):
         yield case
         if show and number % 50 == 0:
             click.echo(f"\r{number} cases", nl=False, err=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from so8t.agent.cli.app import App
-from so8t.agent.terminal import one_line
+from so8t.agent.cli.app import EXIT_ERROR, App, Group
+from so8t.agent.cli.failure import tell, tell_usage
 
 COMMANDS = {
     "chat": "Talk to the agent.",
@@ -25,20 +26,18 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Loads so8t.agent.cli.<name> for the command <name>."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the help page."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, or None (click then names the nearest)."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"so8t.agent.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """The command. Raises UsageError."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.add_command(importlib.import_module(f"so8t.agent.cli.{cmd_name}").command)
+        return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
@@ -59,36 +58,28 @@ def cli(context: click.Context, config_file: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; any error of ours is one line on stderr and exit code 1."""
+    """Run the command line. Whatever goes wrong is told on stderr, without a traceback, and is not exit code 0."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.Abort:
+        code = cli.main(_words(), prog_name="so8t", standalone_mode=False)  # what click.exceptions.Exit said
+        sys.stdout.flush()
+        sys.exit(code)
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except _errors() as error:
-        click.echo(f"so8t: {one_line(str(error), 2000)}", err=True)
-        sys.exit(1)
+        sys.exit(tell_usage(error))
+    except BrokenPipeError:  # the reader of our output, such as `head`, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the flush at the end does not fail as well
+        sys.exit(EXIT_ERROR)  # as click does where it meets the closed pipe
+    except Exception as error:  # noqa: BLE001 - the last place where an error can become a line for the user
+        sys.exit(tell(error))
 
 
-def _errors() -> tuple[type[Exception], ...]:
-    """The roots of our error trees. Loaded late: they are needed only when something failed."""
-    from so8t.agent.config import ConfigError
-    from so8t.agent.engines import EngineError
-    from so8t.agent.ledger import LedgerError
-    from so8t.audit_db import TrailError
-    from so8t.gate.errors import GateError
-    from so8t.tools import ToolboxError
-
-    return (ConfigError, EngineError, LedgerError, TrailError, GateError, ToolboxError, OSError)
+def _words() -> list[str]:
+    """The command line. Raises UsageError for bytes that are no UTF-8, which no record could hold."""
+    for word in sys.argv[1:]:
+        if any("\ud800" <= character <= "\udfff" for character in word):  # how Python passes them on
+            raise click.UsageError(f"{word!a} is no UTF-8 text")
+    return sys.argv[1:]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from so8t.agent.cli.app import EXIT_ERROR, App, pass_app, print_json
+from so8t.agent.cli.app import EXIT_ERROR, App, Group, pass_app, print_json
 from so8t.agent.terminal import safe
-from so8t.gate.models.catalogue import Model, known
+from so8t.gate.models.catalogue import Model, find, known
 from so8t.gate.models.fetch import path, pull, verify
 
 
-@click.group("models")
+@click.group("models", cls=Group)
 def command() -> None:
     """Get and check models.
 
@@ -42,8 +44,8 @@ def pull_(app: App, names: tuple[str, ...]) -> None:
 
     Example: so8t models pull all-MiniLM-L6-v2
     """
-    for name in names or tuple(known()):
-        with click.progressbar(length=1, label=name, file=click.get_text_stream("stderr"), show_eta=False) as bar:
+    for name in _chosen(names):
+        with click.progressbar(length=1, label=name, file=sys.stderr, show_eta=False) as bar:
 
             def show(done: int, total: int | None) -> None:
                 bar.length = total or 1
@@ -62,7 +64,7 @@ def verify_(app: App, names: tuple[str, ...]) -> None:
     Example: so8t models verify
     """
     bad = False
-    for name in names or tuple(known()):
+    for name in _chosen(names):
         problems = verify(name)
         bad |= bool(problems)
         for problem in problems:
@@ -71,6 +73,11 @@ def verify_(app: App, names: tuple[str, ...]) -> None:
             click.echo(f"{name}: {_sound(known()[name])}")
     if bad:
         raise click.exceptions.Exit(EXIT_ERROR)
+
+
+def _chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises UnknownModel, before anything is done."""
+    return tuple(find(name).name for name in names or known())
 
 
 def _sound(model: Model) -> str:

@@ -9,6 +9,7 @@ import click
 
 from so8t.agent import events
 from so8t.agent.cli.app import EXIT_ERROR, EXIT_REFUSED, EXIT_WAITING, App, pass_app, print_json
+from so8t.agent.terminal import one_line
 from so8t.gate.contract import Decision
 
 
@@ -30,6 +31,8 @@ def command(app: App, prompt: str | None, reviews: bool, as_json: bool) -> None:
         raise click.UsageError("say what to do with -p TEXT, or take up reviews with --reviews")
     if prompt == "-":
         prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    if prompt is not None and not prompt.strip():
+        raise click.UsageError("there is nothing to do: the prompt is empty")
     seen: list[events.Event] = []
     asyncio.run(_run(app, prompt, reviews, as_json, seen))
     if code := exit_code(seen):
@@ -44,7 +47,12 @@ async def _run(app: App, prompt: str | None, reviews: bool, as_json: bool, seen:
 
     def hear(event: events.Event) -> None:
         seen.append(event)
-        print_json(events.as_json(event)) if as_json else view.show(event)
+        if as_json:
+            print_json(events.as_json(event))
+        elif isinstance(event, events.Failed):
+            click.echo(f"so8t: {one_line(event.text, 2000)}", err=True)
+        else:
+            view.show(event)
 
     async with open_session(app.config, hear) as session:
         if reviews:
@@ -55,11 +63,12 @@ async def _run(app: App, prompt: str | None, reviews: bool, as_json: bool, seen:
 
 
 def exit_code(seen: list[events.Event]) -> int:
-    """The worst of what happened: failed, then refused, then waiting."""
-    decisions = {e.verdict.decision for e in seen if isinstance(e, events.CallJudged)}
-    if any(isinstance(e, events.Failed) for e in seen):
+    """The worst of what happened: failed, then refused (by the gate or a reviewer), then waiting."""
+    if any(isinstance(event, events.Failed) for event in seen):
         return EXIT_ERROR
+    decisions = {e.verdict.decision for e in seen if isinstance(e, events.CallJudged)}
     turn_refused = any(isinstance(e, events.TurnJudged) and e.verdict.decision is Decision.REFUSE for e in seen)
-    if turn_refused or Decision.REFUSE in decisions:
+    reviewer_refused = any(isinstance(e, events.Reviewed) and e.state == "refused" for e in seen)
+    if Decision.REFUSE in decisions or turn_refused or reviewer_refused:
         return EXIT_REFUSED
     return EXIT_WAITING if Decision.ESCALATE in decisions else 0

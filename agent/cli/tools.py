@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from so8t.agent.cli.app import App, pass_app, print_json
+from so8t.agent.cli.app import App, Group, pass_app, print_json
 from so8t.agent.terminal import one_line, safe
 from so8t.gate.contract import ToolSpec
 
 
-@click.group("tools")
+@click.group("tools", cls=Group)
 def command() -> None:
     """The tools that the agent has.
 

@@ -8,6 +8,9 @@ from typing import Literal, Protocol
 
 from so8t.gate.contract import Message, ToolSpec
 
+CUT = "the answer was cut: it reached model.max_tokens, or half of the model's context"
+UNREADABLE = "the model began a call that cannot be read: it was left out"
+
 
 class EngineError(Exception):
     """The root of this package's errors. The message says what to do."""

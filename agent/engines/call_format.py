@@ -1,27 +1,17 @@
-"""How a model writes its tool calls, read off its own chat template.
-
-A template is asked to render a call with known marker words. What stands around the markers is the model's format: it
-gives the grammar that constrains generation, and the parser that reads the result.
-"""
+"""How a model writes its tool calls: what announces a call, and how calls are read back out of an answer's text."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+
+import regex
 
 from so8t.agent.engines import ProposedCall
 
-NAME, KEY, VALUE = "so8tprobename", "so8tprobekey", "so8tprobevalue"
-IDS = ("so8tid001", "so8tid002")  # nine letters and digits: some templates insist
-ARGUMENTS = re.compile(r'\{\s*"' + KEY + r'"\s*:\s*"' + VALUE + r'"\s*\}')
-Render = Callable[[Sequence[dict[str, Any]], bool], str]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallFormat:
     """`before NAME middle ARGUMENTS (between NAME middle ARGUMENTS)* after`. A NUL in a part stands for a call id."""
 
@@ -32,34 +22,56 @@ class CallFormat:
 
     @property
     def trigger(self) -> str:
-        """What announces a call."""
-        return self.before.lstrip().split("\0")[0]
+        """What announces a call: the start of `before`, up to white space or an id."""
+        return regex.split(r"\s|\0", self.before)[0]
 
-    @property
-    def only_at_start(self) -> bool:
-        """Whether the trigger is plain JSON, which may also stand inside an answer's text."""
-        return self.trigger.startswith(("{", "["))
+    @cached_property
+    def _opening(self) -> regex.Pattern[str]:
+        """Finds where a call opens. Plain JSON opens one only at the start: it may also stand inside a text."""
+        plain_json = regex.match(r"\[?\s*\{", self.before)
+        return regex.compile((r"^\s*\K" if plain_json else "") + _pattern(self.before))
+
+    def opening(self, text: str, *, ended: bool) -> int:
+        """Where a call opens, or may be about to open; the length of the text where none does.
+
+        Args:
+            ended: nothing follows `text`: less than the trigger is no call then.
+        """
+        match = self._opening.search(text, partial=True)
+        if match is None or (ended and len(match.group()) < len(self.trigger)):
+            return len(text)
+        return match.start()
 
     def split(self, text: str) -> tuple[str, tuple[ProposedCall, ...], bool]:
-        """Text before the calls, the calls, and whether they are complete."""
-        start = text.find(self.trigger)
-        if start < 0 or (self.only_at_start and text[:start].strip()):
-            return text, (), True
-        calls, position = [], start
-        separator = self.before.lstrip()
-        while match := _literal(separator).match(text, position):
-            name_end = _literal(self.middle).search(text, match.end())
-            if name_end is None:
-                return text[:start], tuple(calls), False
+        """Text before the calls, the calls, and whether they can be read to their end (if not: no call)."""
+        start = position = self.opening(text, ended=True)
+        calls: list[ProposedCall] = []
+        while position < len(text):
+            group, end = self._group(text, position)
+            if not group:
+                return text[:start], (), False
+            calls += group
+            position = end + self.opening(text[end:], ended=True)
+        return text[:start], tuple(calls), True
+
+    def _group(self, text: str, position: int) -> tuple[list[ProposedCall], int]:
+        """The calls that stand together from `position` on, and where they end; none if they cannot be read."""
+        calls: list[ProposedCall] = []
+        separator = self.before
+        while opened := _compiled(separator).match(text, position):
+            middle = _compiled(self.middle).search(text, opened.end())
+            if middle is None:
+                return [], position
             try:
-                _, position = json.JSONDecoder().raw_decode(text, name_end.end())
-            except (json.JSONDecodeError, RecursionError):
-                return text[:start], tuple(calls), False
-            calls.append(ProposedCall(text[match.end() : name_end.start()], text[name_end.end() : position]))
+                _, position = json.JSONDecoder().raw_decode(text, middle.end())
+            except (ValueError, RecursionError):
+                return [], position
+            calls.append(ProposedCall(text[opened.end() : middle.start()], text[middle.end() : position]))
             if self.between is None:
                 break
             separator = self.between
-        return text[:start], tuple(calls), bool(_literal(self.after.rstrip()).match(text, position))
+        closed = _compiled(self.after.rstrip()).match(text, position)
+        return (calls, closed.end()) if closed else ([], position)
 
 
 FALLBACK = CallFormat(
@@ -71,68 +83,11 @@ FALLBACK = CallFormat(
 """For models whose template knows no tools: they are told this format in words."""
 
 
-def detect(render: Render, ends: Sequence[str]) -> CallFormat | None:
-    """The format of a template, or None where it has none that this reads.
-
-    Args:
-        render: renders messages (OpenAI form) with or without the generation prompt; may raise anything.
-        ends: texts of the tokens that end an answer.
-    """
-    try:
-        start = render([_USER], True)
-        one = _rest(start, render([_USER, _calls(1)], False))
-    except Exception:  # noqa: BLE001 - a template is a foreign program; any failure means that it knows no calls
-        return None
-    found = ARGUMENTS.search(one)
-    name = one.find(NAME)
-    if found is None or not 0 <= name < found.start():
-        return None
-    after = _until_end(one[found.end() :], ends)
-    middle = one[name + len(NAME) : found.start()]
-    return CallFormat(_ids(one[:name]), _ids(middle), _between(render, start, middle), _ids(after))
+def _compiled(part: str) -> regex.Pattern[str]:
+    return regex.compile(_pattern(part))  # the module keeps a cache
 
 
-def _between(render: Render, start: str, middle: str) -> str | None:
-    try:
-        two = _rest(start, render([_USER, _calls(2)], False))
-    except Exception:  # noqa: BLE001 - see detect(): a template that takes one call an answer
-        return None
-    first = ARGUMENTS.search(two)
-    second = two.find(NAME, first.end()) if first else -1
-    if first is None or second < 0 or ARGUMENTS.search(two, second) is None:
-        return None
-    return _ids(two[first.end() : second])
-
-
-_USER = {"role": "user", "content": "hello"}
-
-
-def _calls(count: int) -> dict[str, Any]:
-    function = {"name": NAME, "arguments": {KEY: VALUE}}
-    calls = [{"id": IDS[i], "type": "function", "function": function} for i in range(count)]
-    return {"role": "assistant", "content": "", "tool_calls": calls}
-
-
-def _rest(start: str, whole: str) -> str:
-    """What the model itself would write: `whole` without the prompt that `start` ends with."""
-    common = os.path.commonprefix([start, whole])
-    if common != start:  # the generation prompt holds more than a finished answer does, such as an opened <think>
-        common = common[: max(common.rfind("\n"), common.rfind(">")) + 1]
-    return whole[len(common) :]
-
-
-def _until_end(text: str, ends: Sequence[str]) -> str:
-    cuts = [text.find(end) for end in ends if end and end in text]
-    return text[: min(cuts)] if cuts else text.rstrip()
-
-
-def _ids(text: str) -> str:
-    for probe in IDS:
-        text = text.replace(probe, "\0")
-    return text
-
-
-def _literal(part: str) -> re.Pattern[str]:
+def _pattern(part: str) -> str:
     """A pattern for a part: white space is loose, a NUL is an id."""
-    pieces = re.split(r"(\s+|\0)", part)
-    return re.compile("".join(r"\s*" if p.isspace() else r"[\w-]*" if p == "\0" else re.escape(p) for p in pieces))
+    pieces = regex.split(r"(\s+|\0)", part)
+    return "".join(r"\s*" if p.isspace() else r"[\w-]*" if p == "\0" else regex.escape(p) for p in pieces)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from so8t.agent.engines.call_format import FALLBACK, CallFormat, detect
+from so8t.agent.engines.alternate import alternating, in_words, with_system
+from so8t.agent.engines.call_detect import detect
+from so8t.agent.engines.call_format import FALLBACK, CallFormat
+from so8t.agent.engines.shield import Shield
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -23,6 +26,8 @@ INSTRUCTIONS = """You can call tools. To call one, write nothing but:
 </tool_call>
 The tools, one JSON object a line:
 """
+EXTENSIONS = ["jinja2.ext.loopcontrols", Jinja2ChatFormatter.IgnoreGenerationTags]  # those of transformers
+Json = dict[str, Any]
 
 
 class TemplateError(Exception):
@@ -33,98 +38,63 @@ class ChatTemplate:
     """Renders messages (OpenAI form) as one model wants them, and knows how that model writes calls."""
 
     def __init__(self, source: str, specials: Sequence[str], ends: Sequence[str], bos: str = "", eos: str = "") -> None:
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=EXTENSIONS)
+        environment.filters["tojson"] = _tojson
         environment.globals.update(raise_exception=_raise, strftime_now=_now)
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateError(f"the model's chat template is broken: {error}") from None
         self._tokens = {"bos_token": bos, "eos_token": eos}
-        self._specials = sorted(specials, key=len, reverse=True)
-        found = detect(lambda messages, prompt: self._render(messages, (), prompt), ends)
+        self._specials = specials
+        found = detect(lambda messages, prompt: self._render(messages, (), prompt=prompt), ends)
         self.knows_calls = found is not None
         self.form: CallFormat = found or FALLBACK
 
-    def pieces(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
-    ) -> list[tuple[str, bool]]:
-        """The prompt as (text, whether special tokens may stand in it).
+    def pieces(self, messages: Sequence[Json], tools: Sequence[Json]) -> list[tuple[str, bool]]:
+        """The prompt as (text, whether special tokens may stand in it). Raises TemplateError."""
+        shield = Shield(self._specials)
+        shown = shield.value(list(tools))
+        failed = None
+        for way in self._ways([{**shield.value(m), "role": m["role"]} for m in messages], shown):
+            try:
+                return shield.split(self._render(way, shown, prompt=True))
+            except TemplateError as error:
+                failed = failed or error
+        raise failed or TemplateError("no way to render")
 
-        Special-token strings inside messages are plain text: nobody forges a role by typing one.
-        """
-        shield = _Shield(self._specials)
-        shown = [shield.message(message) for message in self._prepared(messages, tools)]
-        return shield.split(self._render(shown, tools, prompt=True))
-
-    def _prepared(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
-        plain = [dict(m) for m in messages]
+    def _ways(self, messages: list[Json], tools: Sequence[Json]) -> Iterator[list[Json]]:
+        """The conversation as it is, then in simpler forms for templates that refuse it."""
         if tools and not self._lists(tools):
-            listing = INSTRUCTIONS + "\n".join(json.dumps(t["function"], ensure_ascii=False) for t in tools)
-            system = plain[0]["content"] + "\n\n" if plain and plain[0]["role"] == "system" else ""
-            plain = [{"role": "system", "content": system + listing}, *(plain[1:] if system else plain)]
-        return plain if self.knows_calls else [_in_words(message) for message in plain]
+            listing = INSTRUCTIONS + "\n".join(_tojson(tool["function"]) for tool in tools)
+            messages = with_system(messages, listing)
+        if not self.knows_calls:
+            messages = [in_words(message) for message in messages]
+        yield messages
+        yield alternating(messages)
+        yield alternating(messages, system=False)
 
-    def _lists(self, tools: Sequence[Mapping[str, Any]]) -> bool:
+    def _lists(self, tools: Sequence[Json]) -> bool:
         hello = [{"role": "user", "content": "hello"}]
-        return self._render(hello, tools, True) != self._render(hello, (), True)
+        try:
+            return self._render(hello, tools, prompt=True) != self._render(hello, (), prompt=True)
+        except TemplateError:
+            return False
 
-    def _render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], prompt: bool) -> str:
+    def _render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Json], *, prompt: bool) -> str:
         values = {"messages": messages, "tools": list(tools) or None, "add_generation_prompt": prompt, **self._tokens}
         try:
-            return self._template.render(**values)
+            text = self._template.render(**values)
         except Exception as error:  # noqa: BLE001 - a template is a foreign program and may raise anything
             raise TemplateError(f"the model's chat template cannot render this conversation: {error}") from None
+        if not text:
+            raise TemplateError("the model's chat template renders nothing")
+        return text
 
 
-class _Shield:
-    """Swaps special-token strings for markers before rendering, and back after it."""
-
-    def __init__(self, specials: Sequence[str]) -> None:
-        self._specials = specials
-        self._nonce = secrets.token_hex(8)
-
-    def message(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        shown = {key: self._value(value) for key, value in message.items() if key != "role"}
-        return {"role": message["role"], **shown}
-
-    def _value(self, value: Any) -> Any:
-        match value:
-            case str():
-                for index, special in enumerate(self._specials):
-                    value = value.replace(special, f"\ue000{self._nonce}:{index}\ue001")
-                return value
-            case dict():
-                return {self._value(key): self._value(item) for key, item in value.items()}
-            case list():
-                return [self._value(item) for item in value]
-            case _:
-                return value
-
-    def split(self, text: str) -> list[tuple[str, bool]]:
-        parts: list[tuple[str, bool]] = []
-        for index, part in enumerate(text.split(f"\ue000{self._nonce}:")):
-            number, closed, rest = part.partition("\ue001") if index else ("", "", part)
-            if closed:
-                parts.append((self._specials[int(number)], False))
-            parts.append((rest, True))
-        return [part for part in parts if part[0]]
-
-
-def _in_words(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message for a template that knows no tools: calls and results are written out."""
-    match message:
-        case {"role": "assistant", "tool_calls": calls}:
-            blocks = [f"<tool_call>\n{json.dumps(c['function'], ensure_ascii=False)}\n</tool_call>" for c in calls]
-            return {"role": "assistant", "content": "\n".join([message["content"], *blocks]).strip()}
-        case {"role": "tool"}:
-            return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
-        case _:
-            return dict(message)
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **more: Any) -> str:
+    """As in transformers, which templates are written for: Jinja's own would escape < > & '."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **more)
 
 
 def _raise(message: str) -> None:

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from so8t.agent.engines import EngineFault, EngineUnavailable, ProposedCall, Reply, TextDelta
+from so8t.agent.engines import CUT, UNREADABLE, EngineFault, EngineUnavailable, ProposedCall, Reply, TextDelta
 from so8t.agent.engines.wire import messages_json, tools_json
 from so8t.gate.contract import Message, ToolSpec
-from so8t.gate.worker import RemoteError, Worker, WorkerBackingOff, WorkerError, WorkerStartFailed
+from so8t.gate.worker import RemoteError, Worker, WorkerBackingOff, WorkerClosed, WorkerError, WorkerStartFailed
 
 TARGET = "so8t.agent.engines.llama_service:open_service"
 
@@ -20,13 +20,14 @@ TARGET = "so8t.agent.engines.llama_service:open_service"
 class Options:
     """How a model is run. Times in seconds."""
 
-    context: int = 4096
+    context: int = 4096  # tokens; no more than the model was trained for, unless beyond_training
     threads: int = 0
     gpu_layers: int = 0
     temperature: float = 0.0
     max_tokens: int = 1024
     start_timeout: float = 120.0
     token_timeout: float = 120.0
+    beyond_training: bool = False
 
 
 class LlamaCpp:
@@ -43,6 +44,7 @@ class LlamaCpp:
                 "context": options.context,
                 "threads": options.threads,
                 "gpu_layers": options.gpu_layers,
+                "beyond_training": options.beyond_training,
             },
             name=f"language model {name}",
             start_timeout=options.start_timeout,
@@ -73,8 +75,11 @@ class LlamaCpp:
         try:
             async with aclosing(self._worker.stream("generate", payload, timeout=self._options.token_timeout)) as items:
                 async for item in items:
-                    yield _reply(item) if "finish" in item else TextDelta(item["text"])
-        except (WorkerStartFailed, WorkerBackingOff) as error:
+                    if "finish" in item:
+                        yield _reply(item)
+                    elif item["text"]:  # empty: a sign of life
+                        yield TextDelta(item["text"])
+        except (WorkerStartFailed, WorkerBackingOff, WorkerClosed) as error:
             raise self._unavailable(error) from None
         except RemoteError as error:
             raise EngineFault(error.message or str(error)) from None
@@ -90,8 +95,8 @@ class LlamaCpp:
 def _reply(item: dict[str, object]) -> Reply:
     match item:
         case {"text": str(text), "calls": list(calls), "finish": "stop" | "length" as finish, "notice": notice}:
-            cut = "the answer was cut: it reached model.max_tokens" if finish == "length" else None
-            notices = "; ".join(str(n) for n in (notice, cut) if n)
-            return Reply(text, tuple(ProposedCall(*call) for call in calls), finish, notices or None)
+            notices = [notice, CUT if finish == "length" else None if item["readable"] else UNREADABLE]
+            shown = "; ".join(str(n) for n in notices if n)
+            return Reply(text, tuple(ProposedCall(*call) for call in calls), finish, shown or None)
         case _:
             raise EngineFault("the model's worker answered in an unknown form")

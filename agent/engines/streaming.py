@@ -9,44 +9,44 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 class Visible:
-    """Takes pieces of an answer and gives out the part that is surely text for the user."""
+    """Takes pieces of an answer and gives out the part that is surely text for the user.
 
-    def __init__(self, form: CallFormat) -> None:
+    All that add() and finish() give out is, together, the text of reply().
+    """
+
+    def __init__(self, form: CallFormat, *, thinking: bool = False) -> None:
+        """`thinking`: the prompt itself opened a reasoning block."""
         self._form = form
-        self._all = ""
+        self._all = OPEN if thinking else ""
         self._shown = 0  # characters of the text that were given out
 
     def add(self, piece: str) -> str:
         """The text that became visible with this piece."""
         self._all += piece
-        return self._upto(_settled(self._answer(), self._form.trigger))
+        answer = self._answer(ended=False)
+        return self._give_out(answer[: self._form.opening(answer, ended=False)])
 
     def finish(self) -> str:
         """The text that was held back and is text after all."""
-        return self._upto(len(self.reply()[0]))
+        return self._give_out(self.reply()[0])
 
     def reply(self) -> tuple[str, tuple[ProposedCall, ...], bool]:
-        """Text, calls, and whether the calls are complete."""
-        text, calls, complete = self._form.split(self._answer())
-        return text.rstrip() if calls else text, calls, complete
+        """Text, calls, and whether the calls can be read to their end."""
+        text, calls, readable = self._form.split(self._answer(ended=True))
+        return text.rstrip(), calls, readable
 
-    def _answer(self) -> str:
-        head, closed, rest = self._all.partition(CLOSE)
-        if head.lstrip().startswith(OPEN):
-            return rest.lstrip() if closed else ""
-        if OPEN.startswith(self._all.strip()[: len(OPEN)]) and len(self._all.strip()) < len(OPEN):
-            return ""  # may become a reasoning block
-        return self._all
+    def call(self) -> str:
+        """What was written since a call opened; empty before."""
+        answer = self._answer(ended=False)
+        return answer[self._form.opening(answer, ended=True) :]
 
-    def _upto(self, end: int) -> str:
-        text = self._answer()[self._shown : end]
-        self._shown = max(self._shown, end)
-        return text
+    def _answer(self, *, ended: bool) -> str:
+        text = self._all.lstrip()
+        if text.startswith(OPEN):
+            return text.partition(CLOSE)[2].lstrip()
+        return "" if not ended and OPEN.startswith(text) else text
 
-
-def _settled(text: str, trigger: str) -> int:
-    """How much of `text` cannot be part of the trigger."""
-    if (found := text.find(trigger)) >= 0:
-        return found
-    longest = min(len(trigger) - 1, len(text))
-    return next((len(text) - n for n in range(longest, 0, -1) if trigger.startswith(text[-n:])), len(text))
+    def _give_out(self, text: str) -> str:
+        new = text.rstrip()[self._shown :]
+        self._shown += len(new)
+        return new

@@ -15,7 +15,9 @@ def messages_json(
     """Messages as plain JSON. Endpoints want the arguments as text, templates as an object."""
     orders = {tool.name: list(tool.parameters.get("properties", ())) for tool in tools}
     shown = (m for m in messages if m.content or m.role != "system")
-    return [_message(message, orders, arguments_as_text) for message in shown]
+    plain = [_message(message, orders, arguments_as_text) for message in shown]
+    cleaned: list[dict[str, Any]] = json.loads(json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
+    return cleaned  # without lone surrogates, which no encoding carries
 
 
 def tools_json(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +79,7 @@ class Worker:
             await self._send(turn, method, payload, stream=False)
             return (await self._receive(turn, timeout))["result"]
 
-    async def stream(self, method: str, payload: Json, *, timeout: float) -> AsyncIterator[Json]:  # noqa: ASYNC109 - as above
+    async def stream(self, method: str, payload: Json, *, timeout: float) -> AsyncGenerator[Json, None]:  # noqa: ASYNC109 - as above
         """Run a generator method and yield its items. `timeout` is for each item.
 
         Closing the iterator, or cancelling the task, stops the generator between two items.

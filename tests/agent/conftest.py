@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from so8t.agent import events
+from so8t.agent import build, events
+from so8t.agent.config import Config
 from so8t.agent.engines import Engine
 from so8t.agent.engines.scripted import Scripted, ScriptedReply
 from so8t.agent.ledger import Ledger
@@ -21,10 +22,11 @@ from so8t.agent.loop import Agent
 from so8t.agent.parts import Parts
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store, Trail
 from so8t.gate.backbones import BackboneFault, Pooled, Rendered
-from so8t.gate.contract import Thresholds, new_id
+from so8t.gate.contract import Thresholds, ToolSpec, new_id
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
 from so8t.gate.head_save import save
+from so8t.gate.rules import Rules
 from so8t.tools import Executor, Toolbox, tool
 
 OWNER = "tester@here:/workspace"
@@ -87,6 +89,19 @@ def head(tmp_path: Path) -> Head:
         training_data="0" * 64,
         metrics={},
     )
+
+
+@pytest.fixture
+def marker_gate(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line's gate decides by marker words, under the rules of agent.toml."""
+
+    @asynccontextmanager
+    async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIterator[Gate]:
+        gate = Gate(MarkerBackbone(), head, Rules(config.settings.gate.rule))
+        gate.pin(pinned)
+        yield gate
+
+    monkeypatch.setattr(build, "open_gate", open_gate)
 
 
 @pytest.fixture

@@ -126,14 +126,23 @@ def test_one_line_says_how_much_is_missing(text: str, limit: int) -> None:
     whole = one_line(text, 10_000)
     line = one_line(text, limit)
     assert "\n" not in line
-    if len(whole) <= limit:
-        assert line == whole
+    if line == whole:
+        assert len(whole) <= limit + len(" ‹99 more›")
         return
     shown, missing = re.fullmatch(r"(.*) ‹(\d+) more›", line).groups()  # type: ignore[union-attr] # it must match
-    assert len(shown) <= limit
+    assert len(shown) <= limit < len(whole)
+    assert len(line) < len(whole)
     assert whole.startswith(shown)
     flat = MARKER.sub("x", whole) if "‹" not in text else None
     assert flat is None or int(missing) == len(flat) - len(MARKER.sub("x", shown))
+
+
+def test_what_takes_no_more_room_than_a_note_about_it_is_shown() -> None:
+    assert one_line("x" * 20, 11) == "x" * 20
+    assert one_line("x" * 20, 10) == "x" * 20
+    assert one_line("x" * 21, 10) == "x" * 10 + " ‹11 more›"
+    assert one_line("x" * 19, 10) == "x" * 19
+    assert one_line("", 0) == ""
 
 
 def test_lines_and_blanks_are_drawn_together_on_one_line() -> None:
