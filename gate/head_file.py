@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from so8t.gate.contract import Decision, Thresholds
-from so8t.gate.strict_json import StrictJsonError, loads
+from so8t.gate.strict_json import StrictJsonError, canonical, loads
 
-FORMAT = 1
+FORMAT = 2
 LABELS = tuple(decision.name for decision in Decision)
 _SHA256 = r"^[0-9a-f]{64}$"
 
@@ -50,6 +51,7 @@ class HeadFile(BaseModel):
     metrics: dict[str, Any]
     adapter: Adapter | None
     sha256: str = Field(pattern=_SHA256, description="of head.safetensors")
+    checksum: str = Field(pattern=_SHA256, description="of the other fields; see seal")
 
     @field_validator("labels")
     @classmethod
@@ -64,6 +66,15 @@ class HeadFile(BaseModel):
         return Thresholds(self.allow_threshold, self.refuse_threshold)
 
 
+def seal(fields: Mapping[str, Any]) -> str:
+    """The text of head.json: canonical JSON of these fields and of `checksum`, the SHA-256 of their canonical JSON.
+
+    It shows damage, not intent: who can write the file can seal it again. What a changed head is shows in its digest.
+    """
+    others = {name: value for name, value in fields.items() if name != "checksum"}
+    return canonical({**others, "checksum": hashlib.sha256(canonical(others).encode()).hexdigest()})
+
+
 def read(folder: Path, rendering: str) -> tuple[HeadFile, bytes, str]:
     """The checked head.json, the checked bytes of head.safetensors, and the SHA-256 of head.json.
 
@@ -76,6 +87,10 @@ def read(folder: Path, rendering: str) -> tuple[HeadFile, bytes, str]:
     meta = _parse(folder, text)
     if meta.format != FORMAT:
         raise HeadNotReady(f"{folder}: head format {meta.format} is not {FORMAT}: use a head of this version of so8t")
+    if text != seal(loads(text.decode())).encode():
+        raise HeadNotReady(
+            f"{folder / 'head.json'} was changed after it was saved (checksum): restore or train the head again"
+        )
     if meta.rendering != rendering:
         raise HeadNotReady(
             f"{folder}: the head was trained on rendering {meta.rendering}, this is {rendering}: train it again"

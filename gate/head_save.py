@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from so8t.gate.contract import Thresholds
 from so8t.gate.head import Head
-from so8t.gate.head_file import FORMAT, LABELS
+from so8t.gate.head_file import FORMAT, LABELS, seal
 from so8t.gate.render import RENDERING
-from so8t.gate.strict_json import canonical
 
 
 def save(
@@ -67,7 +66,7 @@ def save(
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     (folder / "head.safetensors").write_bytes(data)
-    (folder / "head.json").write_text(canonical(fields), encoding="utf-8", newline="")
+    (folder / "head.json").write_text(seal(fields), encoding="utf-8", newline="")
     return Head.load(folder)
 
 

@@ -12,12 +12,10 @@ from so8t.gate.contract import Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was fitted, and what it makes of the cases that it was fitted on."""
+    """What was fitted. On the cases that it was fitted on it looks better than it is: measure on others."""
 
     temperature: float
     thresholds: Thresholds
-    probabilities: NDArray[np.float64]  # (N, 3)
-    decisions: NDArray[np.int64]  # (N,)
 
 
 def softmax(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -42,8 +40,7 @@ def calibrate(logits: NDArray[np.float64], targets: NDArray[np.int64], max_false
     most = int(max_false_allow * (targets != 0).sum())
     allow = float(np.nextafter(false[most], 2)) if len(false) > most else 1 / 3
     refuse = max(np.linspace(0.34, 0.9, 57), key=lambda t: _balance(p, targets, allow, float(t)))
-    thresholds = Thresholds(allow, float(refuse))
-    return Calibration(temperature, thresholds, p, decide(p, thresholds))
+    return Calibration(temperature, Thresholds(allow, float(refuse)))
 
 
 def decide(p: NDArray[np.float64], thresholds: Thresholds) -> NDArray[np.int64]:

@@ -3,8 +3,8 @@
     python -m so8t.training.first_head --public FOLDER --out gate/heads/default
 
 Needs the extra `train` and the encoder's files (`so8t models pull all-MiniLM-L6-v2`). Cross-validated: every figure
-that is stored comes from examples that the judging model had not seen; pairs stay together. About 30 minutes on two
-cores.
+that is stored comes from examples that neither the judging model nor the fit of its thresholds had seen; pairs stay
+together. About 20 minutes for each fold and 25 for the head itself, on two cores.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,16 @@ from so8t.gate.backbones.encoder_llama import MAX_TOKENS
 from so8t.gate.backbones.encoder_tokens import WordPiece
 from so8t.gate.head_save import save as save_head
 from so8t.gate.metrics import auroc
-from so8t.training.calibrate import Calibration, calibrate
+from so8t.training.calibrate import Calibration, calibrate, decide, softmax
 from so8t.training.head_data import Example, digest, load
 
 ENCODER = "all-MiniLM-L6-v2"
 R, ALPHA = 16, 32
-BATCH, EPOCHS, FOLDS, SEED = 24, 5, 4, 8
+BATCH, EPOCHS, FOLDS, SEED = 24, 4, 4, 8
 LONGEST = 160  # tokens of a training text; the gate itself reads every window whole
 BODY_RATE, HEAD_RATE = 4e-4, 1e-3
 PENALTY = 1.0  # weight of p(ALLOW) on REFUSE examples
+SMOOTHING = 0.05  # of the labels: two people would not give all of them the same
 
 
 class Judge(nn.Module):
@@ -68,7 +70,8 @@ def loss_of(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     unsafe = torch.logsumexp(logs[:, 1:], -1, keepdim=True)  # (B, 1)
     picked = torch.cat([logs, unsafe], -1).gather(1, targets[:, None]).squeeze(1)  # (B,)
     fine = PENALTY * logs[:, 0].exp() * (targets == 2)  # (B,)
-    return ((fine - picked) * weights[targets]).mean()
+    smooth = SMOOTHING * (targets != 3)  # (B,)
+    return ((fine - (1 - smooth) * picked - smooth * logs.mean(-1)) * weights[targets]).mean()
 
 
 def batches(examples: Sequence[Example], dice: random.Random) -> Iterator[list[Example]]:
@@ -154,10 +157,19 @@ def cross_validate(
     return seen, np.concatenate(rows)
 
 
-def figures(examples: Sequence[Example], found: Calibration) -> dict[str, Any]:
-    """What head.json reports. Only three-way labelled examples of the project's own count."""
+def figures(examples: Sequence[Example], logits: NDArray[np.float64], bound: float) -> dict[str, Any]:
+    """What head.json reports: each half is decided with the temperature and thresholds that the other half gave.
+
+    Logits are (N, 3). The two decisions of a pair stand in the same half.
+    """
     targets = np.array([e.target for e in examples])
-    got = found.decisions
+    half = np.array([zlib.crc32(e.group.encode()) % 2 for e in examples])
+    p = np.empty_like(logits)
+    got = np.empty_like(targets)
+    for mine in (half == 0, half == 1):
+        other = calibrate(logits[~mine], targets[~mine], bound)
+        p[mine] = softmax(logits[mine], other.temperature)
+        got[mine] = decide(p[mine], other.thresholds)
     safe = targets == 0
     return {
         "n": len(examples),
@@ -166,7 +178,7 @@ def figures(examples: Sequence[Example], found: Calibration) -> dict[str, Any]:
         "escalate_recall": float((got[targets == 1] == 1).mean()),
         "overcompliance": float((got[~safe] == 0).mean()),
         "over_refusal": float((got[safe] != 0).mean()),
-        "auroc": auroc(1 - found.probabilities[:, 0], ~safe),
+        "auroc": auroc(1 - p[:, 0], ~safe),
     }
 
 
@@ -186,7 +198,7 @@ def main() -> None:
     judged, logits = cross_validate(files, tokens, examples, options.folds)
     options.out.mkdir(parents=True, exist_ok=True)
     found = calibrate(logits, np.array([e.target for e in judged]), options.max_false_allow)
-    report = figures(judged, found)
+    report = figures(judged, logits, options.max_false_allow)
     print(report, found.temperature, found.thresholds, flush=True)  # noqa: T201
     model = train(files, tokens, examples, SEED)
     save(options.out, files, model, found, report, digest(examples))

@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from marker import MarkerBackbone, opener, save_head
 from so8t.agent import build, events
-from so8t.agent.config import Config
 from so8t.agent.engines import Engine
 from so8t.agent.engines.scripted import Scripted, ScriptedReply
 from so8t.agent.ledger import Ledger
 from so8t.agent.loop import Agent
 from so8t.agent.parts import Parts
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store, Trail
-from so8t.gate.backbones import BackboneFault, Pooled, Rendered
-from so8t.gate.contract import Thresholds, ToolSpec, new_id
+from so8t.gate.contract import new_id
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
-from so8t.gate.head_save import save
-from so8t.gate.rules import Rules
 from so8t.tools import Executor, Toolbox, tool
 
 OWNER = "tester@here:/workspace"
-
-
-class MarkerBackbone:
-    """Stands in for native code: `grayword` looks like ESCALATE, `blackword` like REFUSE, `crashword` crashes."""
-
-    id = "marker:0"
-    dimension = 3
-
-    async def pool(self, rendered: Rendered) -> Pooled:
-        text = " ".join((rendered.header, *rendered.body))
-        if "crashword" in text:
-            raise BackboneFault("the encoder died: SIGABRT")
-        index = 2 if "blackword" in text else 1 if "grayword" in text else 0
-        return Pooled(np.eye(3, dtype=np.float32)[[index]], tokens=10, unknown=0)
-
-    async def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -78,30 +58,23 @@ def replies() -> Callable[..., Scripted]:
 
 
 @pytest.fixture
-def head(tmp_path: Path) -> Head:
-    weights = {"output.weight": 8 * np.eye(3, dtype=np.float32), "output.bias": np.zeros(3, np.float32)}
-    return save(
-        tmp_path / "head",
-        weights,
-        backbone=MarkerBackbone.id,
-        temperature=1.0,
-        thresholds=Thresholds(allow=0.5, refuse=0.5),
-        training_data="0" * 64,
-        metrics={},
+def script(folder: Path) -> Callable[..., None]:
+    """The language model's next answers."""
+    (folder / "agent.toml").write_text(
+        '[model]\nengine = "scripted"\nscripted.file = "script.json"\n', encoding="utf-8"
     )
+    return lambda *replies: (folder / "script.json").write_text(json.dumps(replies), encoding="utf-8") and None
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Head:
+    return save_head(tmp_path / "head")
 
 
 @pytest.fixture
 def marker_gate(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line's gate decides by marker words, under the rules of agent.toml."""
-
-    @asynccontextmanager
-    async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIterator[Gate]:
-        gate = Gate(MarkerBackbone(), head, Rules(config.settings.gate.rule))
-        gate.pin(pinned)
-        yield gate
-
-    monkeypatch.setattr(build, "open_gate", open_gate)
+    monkeypatch.setattr(build, "open_gate", opener(head))
 
 
 @pytest.fixture

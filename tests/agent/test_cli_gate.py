@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_read_is_one_line(so8t: So8t, cases: Cases, name: 
 def test_the_cases_are_never_overwritten(so8t: So8t, cases: Cases, folder: Path) -> None:
     before = cases(turn("hello")).read_bytes()
     (folder / "link").hardlink_to(folder / "cases.jsonl")
-    for out in ("cases.jsonl", "link", "../work/cases.jsonl"):
+    for out in ("cases.jsonl", "link", "../here/cases.jsonl"):
         so8t("gate", "check", "--cases", "cases.jsonl", "--out", out).failed("overwritten", code=2)
     so8t("gate", "check", "--cases", "cases.jsonl", "--out", "nowhere/out").failed("nowhere")
     assert (folder / "cases.jsonl").read_bytes() == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,6 @@ import pytest
 
 So8t = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("marker_gate")
-
-
-@pytest.fixture
-def script(folder: Path) -> Callable[..., None]:
-    """The language model's next answers."""
-    (folder / "agent.toml").write_text(
-        '[model]\nengine = "scripted"\nscripted.file = "script.json"\n', encoding="utf-8"
-    )
-    return lambda *replies: (folder / "script.json").write_text(json.dumps(replies), encoding="utf-8") and None
 
 
 def write_file(content: str, path: str = "note.txt") -> dict[str, Any]:

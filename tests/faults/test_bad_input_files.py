@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from so8t import gate
+from so8t.gate.head_file import seal
 
 So8t = Callable[..., Any]
 SHIPPED = Path(gate.__file__).parent / "heads" / "default"
@@ -53,6 +54,15 @@ def test_one_flipped_bit_in_the_weights_is_an_error(so8t: So8t, head: Path, name
     check(so8t, name, "SHA-256")
 
 
+@pytest.mark.parametrize("key", ["allow_threshold", "refuse_threshold", "temperature", "training_data", "checksum"])
+def test_one_changed_digit_in_head_json_is_an_error(so8t: So8t, head: Path, key: str) -> None:
+    text = (head / "head.json").read_text(encoding="utf-8")
+    value = str(json.loads(text)[key])
+    other = value[:-1] + str((int(value[-1], 16) + 1) % 10)
+    (head / "head.json").write_text(text.replace(value, other), encoding="utf-8")
+    check(so8t, "head.json was changed", "train the head again")
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
 def test_a_file_that_is_missing_empty_or_a_folder_is_an_error(so8t: So8t, head: Path, name: str) -> None:
     (head / name).write_bytes(b"")
@@ -86,7 +96,7 @@ def test_a_head_that_says_something_else_is_an_error(
     so8t: So8t, head: Path, key: str, value: object, says: str
 ) -> None:
     meta = json.loads((head / "head.json").read_text(encoding="utf-8"))
-    (head / "head.json").write_text(json.dumps(meta | {key: value}), encoding="utf-8")
+    (head / "head.json").write_text(seal(meta | {key: value}), encoding="utf-8")
     check(so8t, says)
 
 

@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from marker import save_head
 from so8t.audit_db import Masker, ReviewQueue, Store, Trail
-from so8t.gate.contract import Thresholds
-from so8t.gate.head_save import save
 
-WORKER = Path(__file__).with_name("agent_worker.py")
+WORKER = Path(__file__).parents[1] / "lib" / "agent_worker.py"
 ROUNDS, KILLS = 10, 20
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed programs are forked; Windows has no fork")
 
@@ -29,9 +27,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed prog
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Callable[[int, float | None], int]]:
     """Starts an agent for so many turns, kills it after so many seconds (None: never); its exit code."""
-    weights = {"output.weight": 8 * np.eye(3, dtype=np.float32), "output.bias": np.zeros(3, np.float32)}
-    about = {"backbone": "marker:0", "temperature": 1.0, "training_data": "0" * 64, "metrics": {}}
-    save(tmp_path / "head", weights, thresholds=Thresholds(allow=0.5, refuse=0.5), **about)
+    save_head(tmp_path / "head")
     (tmp_path / "effects").touch()
     server = subprocess.Popen(
         [sys.executable, str(WORKER), str(tmp_path)],

@@ -22,7 +22,7 @@ if sys.platform != "win32":
     import pty
     import termios
 
-WORKER = Path(__file__).with_name("chat_worker.py")
+WORKER = Path(__file__).parents[2] / "lib" / "chat_worker.py"
 PROMPT = "[prompt]"
 CURSOR = b"\x1b[6n"  # where is it?
 PASTE = "\x1b[?2004h"  # what prompt_toolkit begins a prompt with

@@ -14,15 +14,6 @@ pytestmark = pytest.mark.usefixtures("marker_gate")
 
 
 @pytest.fixture
-def script(folder: Path) -> Callable[..., None]:
-    """The language model's next answers."""
-    (folder / "agent.toml").write_text(
-        '[model]\nengine = "scripted"\nscripted.file = "script.json"\n', encoding="utf-8"
-    )
-    return lambda *replies: (folder / "script.json").write_text(json.dumps(replies), encoding="utf-8") and None
-
-
-@pytest.fixture
 def talk(so8t: So8t, script: Any) -> Callable[..., list[str]]:
     """The lines that the chat prints after its greeting, for the lines that the user types."""
     script()

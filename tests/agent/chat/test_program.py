@@ -18,7 +18,7 @@ if sys.platform == "win32":
 
 import termios
 
-WORKER = Path(__file__).with_name("chat_worker.py")
+WORKER = Path(__file__).parents[2] / "lib" / "chat_worker.py"
 
 
 def appears(file: Path) -> None:

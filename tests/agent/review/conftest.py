@@ -34,7 +34,7 @@ from so8t.gate.contract import (
     Versions,
 )
 
-OWNER = "ken@desk:/work/shop"
+OWNER = "ken@desk:/srv/shop"
 FINDINGS = (
     Finding(Source.HEAD, Decision.ESCALATE, "the head is not sure"),
     Finding(Source.POLICY, Decision.ESCALATE, "files of the shop", "shop-files"),

@@ -23,7 +23,7 @@ def test_the_list_says_what_waits_how_long_for_whom_and_why(run: Run, waiting: A
         "pending",
         "write_file",
         "write",
-        "ken@desk:/work/shop",
+        "ken@desk:/srv/shop",
         "the head is not sure; files of the shop",
     ):
         assert word in lines[0]
@@ -47,7 +47,7 @@ def test_json_has_one_object_a_line_with_everything_in_it(run: Run, waiting: Any
     shown = json.loads(run("show", item.id, "--json").output)
     assert shown == listed[0]
     assert shown["arguments"] == {"path": "メモ.txt", "content": "one\ntwo"}
-    assert (shown["digest"], shown["state"], shown["owner"]) == (item.digest, "pending", "ken@desk:/work/shop")
+    assert (shown["digest"], shown["state"], shown["owner"]) == (item.digest, "pending", "ken@desk:/srv/shop")
     assert shown["verdict"]["probabilities"] == [0.25, 0.7, 0.05]
     assert datetime.fromisoformat(shown["expires"]) == item.expires
     assert "メモ.txt" in run("show", item.id, "--json").output
@@ -63,7 +63,7 @@ def test_show_tells_the_whole_call_and_the_whole_verdict(run: Run, waiting: Any)
         *(
             "ESCALATE by policy",
             "ESCALATE (policy, rule shop-files): files of the shop",
-            "ken@desk:/work/shop",
+            "ken@desk:/srv/shop",
             "session s1",
         ),
         *(item.created.strftime("%Y-%m-%d %H:%M:%SZ"), item.expires.strftime("%Y-%m-%d %H:%M:%SZ"), "in 2d", "MiniLM"),

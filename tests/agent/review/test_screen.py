@@ -14,7 +14,7 @@ def test_the_list_and_the_selected_call_are_on_the_screen(desktop: Any) -> None:
 
     async def story(d: Any) -> None:
         text = await d.sees("2 waiting", "> ", item.digest)
-        for word in ("reviewer Aya", "write_file", "send_mail", "ken@desk:/work", "the head is not s"):
+        for word in ("reviewer Aya", "write_file", "send_mail", "ken@desk:/srv", "the head is not s"):
             assert word in text
         for word in (f"{len(item.arguments_json.encode())} bytes", "do it", "ALLOW 0.250", "PgDn"):
             assert word in text

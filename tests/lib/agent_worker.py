@@ -18,36 +18,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from marker import MarkerBackbone
 from so8t.agent.engines.scripted import Scripted, ScriptedReply
 from so8t.agent.ledger import Ledger
 from so8t.agent.loop import Agent
 from so8t.agent.parts import Parts
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store
 from so8t.audit_db.errors import NotPending
-from so8t.gate.backbones import Pooled, Rendered
 from so8t.gate.contract import new_id
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
 from so8t.tools import Executor, Toolbox, tool
 
 WORDS = ("plain", "plain", "grayword", "grayword", "blackword")  # allowed, for review, refused
-
-
-class MarkerBackbone:
-    """Stands in for native code."""
-
-    id = "marker:0"
-    dimension = 3
-
-    async def pool(self, rendered: Rendered) -> Pooled:
-        text = " ".join((rendered.header, *rendered.body))
-        index = 2 if "blackword" in text else 1 if "grayword" in text else 0
-        return Pooled(np.eye(3, dtype=np.float32)[[index]], tokens=10, unknown=0)
-
-    async def close(self) -> None:
-        pass
 
 
 def marking(file: Path) -> Toolbox:
