@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from so8t.agent import events, words
@@ -97,11 +98,12 @@ class Agent:
 
     async def _ask(self) -> Reply:
         reply = None
-        async for piece in self.parts.engine.stream(tuple(self.messages), self.parts.toolbox.specs):
-            if isinstance(piece, TextDelta):
-                self._emit(events.Delta(piece.text))
-            else:
-                reply = piece
+        async with aclosing(self.parts.engine.stream(tuple(self.messages), self.parts.toolbox.specs)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, TextDelta):
+                    self._emit(events.Delta(piece.text))
+                else:
+                    reply = piece
         if reply is None:
             raise EngineFault("the model broke off without an answer: try again")
         if reply.notice:

@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 
 from so8t.tools.definition import ATTRIBUTE, Tool
 from so8t.tools.errors import ToolLoadError
+from so8t.tools.output import one_line
 
 GROUP = "so8t.tools"
 
@@ -97,8 +98,7 @@ def _line(error: BaseException, path: Path) -> str:
 
 
 def _text(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return " ".join(f"{type(error).__name__}: {text}".split())
+    return f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else one_line(error)
 
 
 def _from_entry_point(point: EntryPoint, origin: str) -> list[Tool]:

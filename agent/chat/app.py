@@ -131,7 +131,7 @@ async def _read(app: Chat, source: Reader) -> None:
 async def _watch(app: Chat) -> None:
     while True:
         await app.look()
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL)  # another program writes the database: no event tells of it
 
 
 def _view(terminal: bool) -> View:

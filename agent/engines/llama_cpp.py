@@ -20,14 +20,13 @@ TARGET = "so8t.agent.engines.llama_service:open_service"
 class Options:
     """How a model is run. Times in seconds."""
 
-    context: int = 4096  # tokens; no more than the model was trained for, unless beyond_training
+    context: int = 4096  # tokens; no more than the model was trained for
     threads: int = 0
     gpu_layers: int = 0
     temperature: float = 0.0
     max_tokens: int = 1024
     start_timeout: float = 120.0
     token_timeout: float = 120.0
-    beyond_training: bool = False
 
 
 class LlamaCpp:
@@ -44,7 +43,6 @@ class LlamaCpp:
                 "context": options.context,
                 "threads": options.threads,
                 "gpu_layers": options.gpu_layers,
-                "beyond_training": options.beyond_training,
             },
             name=f"language model {name}",
             start_timeout=options.start_timeout,

@@ -27,9 +27,9 @@ class LlamaService:
 
     METHODS = frozenset({"generate", "describe"})
 
-    def __init__(self, path: str, context: int, threads: int, gpu_layers: int, beyond_training: bool = False) -> None:
+    def __init__(self, path: str, context: int, threads: int, gpu_layers: int) -> None:
         trained = trained_context(path)
-        self._capped = not beyond_training and trained is not None and trained < context
+        self._capped = trained is not None and trained < context
         self._context = trained if self._capped and trained else context
         self._llama = _load(path, self._context, threads or _cores(), gpu_layers)
         self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)

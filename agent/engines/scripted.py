@@ -51,8 +51,8 @@ class Scripted:
             raise EngineUnavailable(f"cannot read the script {path}: {error.strerror}") from None
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"]) or "the file"
-            raise EngineUnavailable(f"{path} is no script: {where}: {problem['msg']}") from None
+            where = "".join(f"{part}: " for part in problem["loc"])
+            raise EngineUnavailable(f"{path} is no script: {where}{problem['msg']}") from None
         return cls(replies, name=f"scripted {path.name}")
 
     async def start(self) -> None:

@@ -47,7 +47,7 @@ def download(
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            sleep(2.0 ** (attempt - 1))
+            sleep(2.0 ** (attempt - 1))  # a server that is busy needs time
         try:
             with client.stream("GET", address, headers=_range(part)) as response:
                 if response.status_code not in _RETRIED:

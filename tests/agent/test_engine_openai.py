@@ -57,7 +57,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             httpx.get(address, trust_env=False)
             return
         except httpx.TransportError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # until the other process listens
     raise AssertionError("the server did not come up")
 
 

@@ -48,9 +48,9 @@ def test_arguments_that_are_no_object_are_passed_on_as_they_stand(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no script"),
-        ('{"text": "x"}', "the file: .* array"),
-        ('[{"txt": "x"}]', r"0\.txt"),
+        ("{", "no script: Invalid JSON"),
+        ('{"text": "x"}', "no script: Input .* array"),
+        ('[{"txt": "x"}]', "no script: 0: txt: "),
         ("", "no script"),
         ('["x"]', "0"),
     ],

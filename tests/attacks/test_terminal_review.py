@@ -82,7 +82,7 @@ def screen_bytes(store: Store, columns: int = 80, rows: int = 24) -> str:
                 if state.drawn is not None and state.scroll + state.page >= state.length:
                     break
                 pipe.send_text("\x1b[6~")
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # the screen draws by its own clock
             screen.app.exit()
             await running
 

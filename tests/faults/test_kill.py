@@ -44,7 +44,7 @@ def agent(tmp_path: Path) -> Iterator[Callable[[int, float | None], int]]:
         server.stdin.flush()
         child = int(server.stdout.readline())
         if seconds is not None:
-            time.sleep(seconds)
+            time.sleep(seconds)  # the moment of the kill; the test holds for each
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         return int(server.stdout.readline())

@@ -274,7 +274,7 @@ def test_a_cancelled_call_is_answered_into_the_void_and_the_process_is_kept() ->
 def test_a_caller_that_gives_up_during_the_start_does_not_stop_the_start() -> None:
     async def test(worker: Worker) -> None:
         task = asyncio.create_task(worker.start())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # early or late in the start: the test holds for each moment
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -442,7 +442,7 @@ def test_close_ends_the_process_and_every_request_and_may_be_called_twice() -> N
 def test_close_during_the_start_leaves_nothing_behind() -> None:
     async def test(worker: Worker) -> None:
         task = asyncio.create_task(worker.start())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # early or late in the start: the test holds for each moment
         await worker.close()
         with pytest.raises(WorkerClosed):
             await task

@@ -104,6 +104,10 @@ def test_a_tool_file_gets_no_name_that_others_could_import(tmp_path: Path) -> No
         ("def f(:\n", r"mine\.py:1: SyntaxError"),
         ("import no_such_module_here\n", r"mine\.py:1: ModuleNotFoundError"),
         ("raise SystemExit(3)\n", r"mine\.py:1: SystemExit: 3"),
+        (
+            "class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Odd\n",
+            r"mine\.py:4: Odd: \(its text cannot be read\)",
+        ),
         ("x = 1\n", r"mine\.py: no function in it has @tool"),
         (GOOD.replace('{"read"}', '{"reads"}'), r"mine\.py:4: ToolDefinitionError: .*'reads' is no effect"),
         ("\0", r"mine\.py.*: (SyntaxError|ValueError)"),

@@ -110,7 +110,7 @@ async def until(true: Callable[[], bool]) -> None:
     for _ in range(4000):
         if true():
             return
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # the screen draws by its own clock
     raise TimeoutError
 
 
