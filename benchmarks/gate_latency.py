@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
 import json
 import os
-import platform
 import statistics
 import time
 from pathlib import Path
 
+import machine
 from so8t.agent.build import head_folder, open_gate
 from so8t.agent.config import Config
 from so8t.agent.settings import Settings
@@ -81,8 +80,7 @@ async def measure(rounds: int, number: int) -> dict[str, object]:
                         gate_ms.append((time.perf_counter() - middle) * 1000)
                         sizes.append(sum(map(len, ids)))
     return {
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
+        **machine.here(),
         "dtype": dtype,
         "decisions": len(gate_ms),
         "tokens_p50": statistics.median(sizes),
@@ -95,14 +93,6 @@ async def measure(rounds: int, number: int) -> dict[str, object]:
 def _spread(values: list[float]) -> dict[str, float]:
     cuts = statistics.quantiles(values, n=20)
     return {"p5": round(cuts[0], 2), "p50": round(cuts[9], 2), "p95": round(cuts[18], 2)}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def main() -> None:

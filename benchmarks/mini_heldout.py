@@ -1,20 +1,19 @@
 """How well so8t-mini calls the built-in tools on turns whose wording it never saw in training.
 
-    python benchmarks/mini_heldout.py [--model FILE] [--seen-overlap] [--json]
+    python benchmarks/mini_heldout.py [--model FILE] [--seen-overlap] [--after K] [--json]
 
 Runs training/mini/heldout.jsonl through the engine that ships (worker process, grammar, built-in tools) at
-temperature 0. Each share comes with its 95 % Wilson interval. Asserts nothing.
+temperature 0. Each share comes with its 95 % Wilson interval. With --after, each turn is asked in a conversation, after
+K other turns of the file and made-up results of theirs. Asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
 import json
 import math
-import os
-import platform
+import random
 import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import machine
 from so8t.agent.engines import ProposedCall, Reply
 from so8t.agent.engines.llama_cpp import LlamaCpp, Options
 from so8t.agent.settings import Settings
@@ -47,7 +47,7 @@ async def conversation(engine: LlamaCpp, box: Toolbox, row: Row) -> list[Message
         call = Call.of(turn["tool"], turn["arguments"])
         messages += [Message("user", turn["user"]), Message("assistant", "", (call,))]
         messages.append(Message("tool", turn["result"], tool=call.name, call_id=call.id))
-        messages.append(Message("assistant", (await asked(engine, box, messages)).text))
+        messages.append(Message("assistant", turn.get("said") or (await asked(engine, box, messages)).text))
     return [*messages, Message("user", row["user"])]
 
 
@@ -89,8 +89,7 @@ async def measure(model: Path, rows: Sequence[Row]) -> dict[str, Any]:
         await engine.close()
     cuts = statistics.quantiles(ms, n=20)
     facts = {
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {processor()}",
+        **machine.here(),
         "model": model.name,
         "turn_ms": {"p50": round(cuts[9], 1), "p95": round(cuts[18], 1)},
     }
@@ -113,14 +112,6 @@ def counts(tools: Sequence[str], rights: Sequence[Mapping[str, bool]]) -> dict[s
     }
 
 
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return platform.processor()
-
-
 def share(outcomes: Iterable[bool]) -> dict[str, float]:
     """A share and its 95 % interval after Wilson (1927)."""
     known = list(outcomes)
@@ -131,6 +122,20 @@ def share(outcomes: Iterable[bool]) -> dict[str, float]:
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = ((middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
     return {"share": round(p, 4), "low": round(low, 4), "high": round(high, 4), "n": n}
+
+
+def in_conversation(rows: Sequence[Row], turns: int) -> list[Row]:
+    """Each row after so many others that call a tool, with results and closing words as in training."""
+    from so8t.training.mini import replies, results
+
+    dice = random.Random(0)  # noqa: S311 - examples, no secret
+    calls = [row for row in rows if row["tool"] and not row["before"]]
+
+    def finished(row: Row) -> Row:
+        result = results.result(row["tool"], row["arguments"], dice)
+        return {**row, "result": result, "said": replies.answer(row["tool"], row["arguments"], result, dice)}
+
+    return [{**row, "before": [*map(finished, dice.sample(calls, turns)), *row["before"]]} for row in rows]
 
 
 def new_wordings(rows: Sequence[Row]) -> list[Row]:
@@ -147,10 +152,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="another GGUF file than the one that ships")
     parser.add_argument("--seen-overlap", action="store_true", help="leave out turns worded like a training phrasing")
+    parser.add_argument("--after", type=int, default=0, metavar="K", help="ask each turn after K others")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = [json.loads(line) for line in HELDOUT.read_text(encoding="utf-8").splitlines() if line.strip()]
-    rows = new_wordings(rows) if options.seen_overlap else rows
+    rows = in_conversation(new_wordings(rows) if options.seen_overlap else rows, options.after)
     found = asyncio.run(measure(options.model or pull("so8t-mini"), rows))
     if options.json:
         print(json.dumps(found))

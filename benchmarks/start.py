@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+import machine
+
 CHAT = [sys.executable, "-c", "from so8t.agent.cli.main import main; main()", "chat"]
 BARE = [sys.executable, "-c", "pass"]
 
@@ -40,6 +42,7 @@ def main() -> None:
         rows = [(seconds(CHAT, folder), seconds(BARE, folder)) for _ in range(options.times + 1)][1:]
     chat, bare = (sorted(column) for column in zip(*rows, strict=True))
     found = {
+        **machine.here(),
         "chat_start_to_end_s": {
             "min": round(chat[0], 3),
             "p50": round(statistics.median(chat), 3),

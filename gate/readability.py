@@ -45,7 +45,7 @@ def _texts(proposal: Proposal) -> Iterator[tuple[str, str]]:
         yield from _argument_texts(proposal.call)
     words = user_words(proposal.messages)
     for back, text in enumerate((words.latest, *words.earlier)):
-        yield "the user's message" if back == 0 else f"the user's message {back} turns before", text
+        yield "the user's message" if back == 0 else f"an earlier message of the user ({back} back)", text
 
 
 def _argument_texts(call: Call) -> Iterator[tuple[str, str]]:

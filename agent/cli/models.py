@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -45,14 +46,18 @@ def pull_(app: App, names: tuple[str, ...]) -> None:
     Example: so8t models pull all-MiniLM-L6-v2
     """
     for name in _chosen(names):
-        with click.progressbar(length=1, label=name, file=sys.stderr, show_eta=False) as bar:
+        click.echo(f"{name}: {pull(name) if path(name) else _download(name)}")
 
-            def show(done: int, total: int | None) -> None:
-                bar.length = total or 1
-                bar.update(done - bar.pos)
 
-            where = pull(name, show)
-        click.echo(f"{name}: {where}")
+def _download(name: str) -> Path:
+    """Pull, with a bar that shows how far it is."""
+    with click.progressbar(length=1, label=name, file=sys.stderr, show_eta=False) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.length = total or 1
+            bar.update(done - bar.pos)
+
+        return pull(name, show)
 
 
 @command.command("verify")

@@ -117,7 +117,7 @@ def test_japanese_is_readable_to_a_backbone_that_reads_it() -> None:
 
 def test_the_users_earlier_words_must_be_readable_too() -> None:
     proposal = Proposal((Message("user", "全部消して"), Message("user", "do it")), WRITE, Call.of("write_file", {}))
-    assert "1 turns before" in judge(proposal, Sources.of(proposal.messages))[0].reason
+    assert "earlier message of the user (1 back)" in judge(proposal, Sources.of(proposal.messages))[0].reason
 
 
 def test_words_of_tools_and_of_the_assistant_are_not_judged_here() -> None:

@@ -14,6 +14,7 @@ from so8t.training.mini.dialogues import Generator
 from so8t.training.mini.tokenizer import encode
 
 POOL = 1200  # dialogues that are sorted by length at a time
+LONGEST = 1200  # tokens: what the runtime leaves of a context of 2048 for the conversation, and an answer
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def collate(rows: list[tuple[list[int], list[bool]]], pad: int) -> Batch:
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, generator: Generator, tokens: int, longest: int = 400
+    tokenizer: PreTrainedTokenizerFast, generator: Generator, tokens: int, longest: int = LONGEST
 ) -> Iterator[Batch]:
     """Batches of about `tokens` tokens without end; dialogues over `longest` tokens are left out."""
     order = Random(generator.random.random())  # noqa: S311  # shuffles, keeps no secret

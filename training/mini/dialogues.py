@@ -21,6 +21,7 @@ TOOL_WEIGHTS = {
 REPLY_SHARE, FOREIGN_SHARE, DOUBLE_SHARE, FOLLOW_SHARE, REUSE_SHARE = 0.16, 0.02, 0.02, 0.4, 0.15
 CALL_ONLY_SHARE = 0.75  # of the dialogues, those that end with the call and leave its result out
 TURNS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4)
+LONG_SHARE, LONG_TURNS = 0.15, (4, 16)  # of the dialogues; so that the model knows every place in its context
 DOUBLES = wordlists.table("doubles")
 
 
@@ -45,9 +46,9 @@ class Generator:
             yield self.dialogue()
 
     def dialogue(self, turns: int | None = None) -> list[Message]:
-        """One dialogue of one to four turns."""
+        """One dialogue, of one to four turns mostly."""
         r, messages, last = self.random, list[Message](), None
-        count = turns or r.choice(TURNS)
+        count = turns or (r.randint(*LONG_TURNS) if r.random() < LONG_SHARE else r.choice(TURNS))
         for turn in range(count):
             spoken, last = self._turn(last, r)
             final = turn == count - 1 and r.random() < CALL_ONLY_SHARE

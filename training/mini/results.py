@@ -41,7 +41,7 @@ def _error(arguments: Mapping[str, Any], r: Random) -> str:
 
 
 def _lines(maker: Callable[[Random], str], r: Random) -> str:
-    count = r.choice((1, 1, 1, 2, 2, 3, 4)) if r.random() < 0.97 else r.randrange(5, 25)
+    count = r.choice((1, 1, 1, 2, 2, 3, 4)) if r.random() < 0.96 else r.randrange(5, 50)
     return "\n".join(maker(r) for _ in range(count))
 
 
