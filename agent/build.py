@@ -16,7 +16,7 @@ from so8t import gate as gate_package
 from so8t.agent.config import Config, ConfigInvalid
 from so8t.agent.engines import Engine, EngineUnavailable
 from so8t.audit_db import Masker, Store
-from so8t.gate.backbones.encoder import Encoder, EncoderFiles
+from so8t.gate.backbones.of_head import BESIDE, open_backbone
 from so8t.gate.contract import ToolSpec
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
@@ -68,7 +68,7 @@ def open_resources(config: Config) -> list[object]:
     protected = [Path(spec.origin).parent for name in PACKAGES if (spec := find_spec(f"so8t.{name}")) and spec.origin]
     protected += [config.file.resolve()] if config.file else []
     protected += [base_folder(config) / Path(path).expanduser() for path in config.settings.tools.paths]
-    protected += [head_folder(config).resolve()]
+    protected += [head_folder(config).resolve(), backbone_file(config).resolve()]
     web = config.settings.tools.http_get
     workspace = Workspace(workspace_folder(config), protected=protected, secret=[data_folder()])
     notes = Notes(data_folder() / "notes.jsonl")
@@ -98,15 +98,8 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
     rules = Rules(settings.rule)
     folder = head_folder(config)
     head = Head.load(folder)
-    adapter = head.meta.adapter
-    encoder = await Encoder.open(
-        EncoderFiles.known(head.meta.backbone.partition("@")[0]),
-        adapter=folder / adapter.file if adapter else None,
-        scaling=adapter.alpha / adapter.r if adapter else 1.0,
-        threads=settings.threads or None,
-        deadline=settings.deadline,
-    )
-    gate = Gate(encoder, head, rules, chosen)
+    backbone = await open_backbone(head, folder, backbone_file(config), settings.threads or None, settings.deadline)
+    gate = Gate(backbone, head, rules, chosen)
     try:
         gate.pin(pinned)
         yield gate
@@ -119,6 +112,12 @@ def head_folder(config: Config) -> Path:
     name = config.settings.gate.head
     shipped = Path(gate_package.__file__).parent / "heads" / name
     return shipped if shipped.is_dir() else base_folder(config) / Path(name).expanduser()
+
+
+def backbone_file(config: Config) -> Path:
+    """The GGUF file that a head on a language model reads through."""
+    named = config.settings.gate.backbone
+    return base_folder(config) / Path(named).expanduser() if named else head_folder(config) / BESIDE
 
 
 def base_folder(config: Config) -> Path:

@@ -59,6 +59,7 @@ class Gate(Section):
     """The decision before every call."""
 
     head: str = "default"  # a head that ships with so8t, or the path of a head folder
+    backbone: str = ""  # the GGUF file of a head on a language model; "": backbone.gguf in the head's folder
     turns: Literal["off", "flag", "enforce"] = "enforce"
     on_fault: Literal["escalate", "refuse"] = "escalate"
     deadline: Seconds = 20.0

@@ -72,7 +72,7 @@ async def measure(rounds: int, number: int) -> dict[str, object]:
                     ids = [tokens.framed(w) for w in split(render(proposal, marks), tokens.count, MAX_TOKENS - 2)]
                     start = time.perf_counter()
                     for window in ids:
-                        bare.mean(window)
+                        bare.pool(window)
                     middle = time.perf_counter()
                     await gate.decide(proposal)
                     if round_:  # the first round warms up

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from so8t.gate.backbones.pooling import Pooling
 from so8t.gate.contract import Decision, Thresholds
 from so8t.gate.strict_json import StrictJsonError, canonical, loads
 
@@ -40,7 +41,7 @@ class HeadFile(BaseModel):
     format: int
     labels: tuple[str, ...]
     backbone: str = Field(min_length=1, description="Backbone.id, exactly")
-    pooling: Literal["mean"]
+    pooling: Pooling
     rendering: str
     dimension: int = Field(ge=1, description="D")
     hidden: int = Field(ge=0, description="H; 0: a linear head")

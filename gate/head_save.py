@@ -11,6 +11,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from so8t.gate.backbones.pooling import Pooling
 from so8t.gate.contract import Thresholds
 from so8t.gate.head import Head
 from so8t.gate.head_file import FORMAT, LABELS, seal
@@ -26,6 +27,7 @@ def save(
     thresholds: Thresholds,
     training_data: str,
     metrics: Mapping[str, Any],
+    pooling: Pooling = "mean",
     adapter: Path | None = None,
     adapter_r: int = 0,
     adapter_alpha: float = 0.0,
@@ -40,6 +42,7 @@ def save(
         thresholds: an `allow` above 1 means that the head never says ALLOW.
         training_data: SHA-256 (hex) of the cases.
         metrics: anything that JSON can carry.
+        pooling: how the backbone's hidden states became one vector.
         adapter: a safetensors file of LoRA weights; adapter_r and adapter_alpha then say how to scale them.
 
     Raises:
@@ -53,7 +56,7 @@ def save(
         "format": FORMAT,
         "labels": LABELS,
         "backbone": backbone,
-        "pooling": "mean",
+        "pooling": pooling,
         "rendering": RENDERING,
         "dimension": weights["hidden.weight" if hidden else "output.weight"].shape[1],
         "hidden": hidden,

@@ -13,10 +13,7 @@ from filelock import FileLock
 from so8t.gate.models.cache import sha256_of
 from so8t.gate.models.convert_bert import VERSION, BertFiles, ConvertError, Dtype, convert
 from so8t.gate.models.lora import Adapter
-
-
-class ModelChanged(Exception):
-    """A file is not the one that was named, or it changed while it was loaded."""
+from so8t.gate.models.unchanged import ModelChanged, unchanged
 
 
 @contextmanager
@@ -43,9 +40,8 @@ def converted(
         target = folder / f"{key}.gguf"
         with FileLock(folder / f"{key}.lock"):
             expected = _recorded(target) or _make(files, target, dtype, adapter, key)
-            yield target
-            if sha256_of(target) != expected:
-                raise ModelChanged(f"{target.name} changed while it was loaded")
+            with unchanged(target, expected):
+                yield target
     except OSError as error:
         raise ConvertError(f"cannot convert {files.weights.name}: {error}") from None
 

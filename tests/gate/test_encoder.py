@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from so8t.gate.backbones import BackboneFault, Pooled, Rendered
-from so8t.gate.backbones.encoder import Encoder, EncoderFiles
+from so8t.gate.backbones.encoder import EncoderFiles, open_encoder
+from so8t.gate.backbones.remote import RemoteBackbone
 from so8t.gate.models import convert_bert
 from so8t.gate.models.cache import sha256_of
 from so8t.gate.models.convert_bert import BertFiles, ConvertError, Dtype, convert
@@ -87,8 +88,8 @@ def random_weights(config: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
 
 
 @asynccontextmanager
-async def opened(files: EncoderFiles, **options: Any) -> AsyncIterator[Encoder]:
-    encoder = await Encoder.open(files, **options)
+async def opened(files: EncoderFiles, **options: Any) -> AsyncIterator[RemoteBackbone]:
+    encoder = await open_encoder(files, **options)
     try:
         yield encoder
     finally:

@@ -147,7 +147,7 @@ def test_the_same_fields_in_another_layout_are_not_ready(tmp_path: Path) -> None
         ("format", 1, "head format 1"),
         ("format", 3, "head format 3"),
         ("rendering", "0", "trained on rendering 0"),
-        ("pooling", "cls", "pooling"),
+        ("pooling", "max", "pooling"),
         ("temperature", 0, "temperature"),
         ("temperature", -1, "temperature"),
         ("allow_threshold", 0, "allow_threshold"),
