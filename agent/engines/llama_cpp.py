@@ -36,6 +36,7 @@ class LlamaCpp:
         self.name = name
         self._path = path
         self._options = options
+        self._told: str | None = None
         self._worker = Worker(
             TARGET,
             {
@@ -74,7 +75,7 @@ class LlamaCpp:
             async with aclosing(self._worker.stream("generate", payload, timeout=self._options.token_timeout)) as items:
                 async for item in items:
                     if "finish" in item:
-                        yield _reply(item)
+                        yield _reply(item | {"notice": self._new(item["notice"])})
                     elif item["text"]:  # empty: a sign of life
                         yield TextDelta(item["text"])
         except (WorkerStartFailed, WorkerBackingOff, WorkerClosed) as error:
@@ -83,6 +84,11 @@ class LlamaCpp:
             raise EngineFault(error.message or str(error)) from None
         except WorkerError as error:
             raise EngineFault(f"{error}. The model is started again with the next turn.") from None
+
+    def _new(self, notice: str | None) -> str | None:
+        """The notice that the context is full: once, not with every answer until it no longer is."""
+        told, self._told = self._told, notice
+        return notice if notice != told else None
 
     def _unavailable(self, error: WorkerError) -> EngineUnavailable:
         return EngineUnavailable(

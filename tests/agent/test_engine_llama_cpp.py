@@ -140,7 +140,7 @@ def test_cancelling_the_reader_stops_the_stream_and_the_next_question_is_answere
     asyncio.run(run())
 
 
-def test_old_turns_are_left_out_with_a_notice_when_the_context_is_full() -> None:
+def test_old_turns_are_left_out_with_one_notice_for_as_long_as_the_context_is_full() -> None:
     old = [m for n in range(40) for m in (Message("user", f"note {n}: " + "word " * 30), Message("assistant", "Fine."))]
 
     async def run() -> None:
@@ -148,7 +148,9 @@ def test_old_turns_are_left_out_with_a_notice_when_the_context_is_full() -> None
             _, reply = await answer(engine, [*old, SUM])
             assert reply.notice is not None
             assert "longer than the model's context (512 tokens, model.llama_cpp.context)" in reply.notice
+            assert (await answer(engine, [*old, SUM]))[1].notice is None  # told before
             assert (await answer(engine, [SUM]))[1].notice is None
+            assert (await answer(engine, [*old, SUM]))[1].notice is not None
 
     asyncio.run(run())
 
