@@ -40,11 +40,7 @@ def train(texts: Iterable[str], size: int = VOCABULARY) -> PreTrainedTokenizerFa
     """Learn the merges from `texts`; the vocabulary has `size` tokens, control tokens and fragments included."""
     control = [AddedToken(token, special=True, normalized=False) for token in chat.CONTROL]
     fragments = [AddedToken(token, special=False, normalized=False) for token in FRAGMENTS]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex("[A-Za-z]+"), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = framed(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=size - len(fragments),
         special_tokens=list(control),
@@ -54,6 +50,16 @@ def train(texts: Iterable[str], size: int = VOCABULARY) -> PreTrainedTokenizerFa
     tokenizer.train_from_iterator((" ".join(LETTERS.findall(text)) for text in _pure(texts)), trainer)
     tokenizer.add_tokens(fragments)
     return wrap(tokenizer)
+
+
+def framed(model: models.BPE) -> Tokenizer:
+    """A tokenizer whose merges stay inside runs of letters."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex("[A-Za-z]+"), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
 
 
 def _pure(texts: Iterable[str]) -> Iterable[str]:
