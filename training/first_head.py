@@ -31,7 +31,7 @@ from so8t.gate.backbones.encoder_llama import MAX_TOKENS
 from so8t.gate.backbones.encoder_tokens import WordPiece
 from so8t.gate.head_save import save as save_head
 from so8t.gate.metrics import auroc
-from so8t.training.calibrate import Calibration, calibrate, decide, softmax
+from so8t.training.calibration import Calibration, calibrate, decide, softmax
 from so8t.training.head_data import Example, digest, load
 
 ENCODER = "all-MiniLM-L6-v2"
