@@ -1,0 +1,110 @@
+"""llama.cpp on files that were just written. Runs in a child process only: a malformed file aborts the process."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from so8t.gate.backbones.llama_native import LlamaError, batch_of, load
+from so8t.gate.worker.frames import Json
+
+F32 = 0  # GGML_TYPE_F32
+ERROR = 4  # GGML_LOG_LEVEL_ERROR
+_errors: list[str] = []
+
+
+class Quantiser:
+    """Makes a quantised file of one of floats."""
+
+    METHODS = frozenset({"quantize"})
+
+    def quantize(self, payload: Json) -> Json:
+        """`payload`: {"source", "target": paths, "type": llama_ftype, "threads"}. Raises LlamaError."""
+        llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+        params = llama_cpp.llama_model_quantize_default_params()
+        params.ftype = payload["type"]
+        params.nthread = payload["threads"]
+        source, target = str(payload["source"]).encode(), str(payload["target"]).encode()
+        if llama_cpp.llama_model_quantize(source, target, ctypes.byref(params)) != 0:
+            raise LlamaError(f"llama.cpp cannot quantise it: {_errors[-1] if _errors else 'no reason given'}")
+        return None
+
+
+class Reader:
+    """Reads texts with one GGUF file."""
+
+    METHODS = frozenset({"tokens", "states"})
+
+    def __init__(self, gguf: str, causal: bool, threads: int) -> None:
+        self._path = Path(gguf)
+        self._causal = causal
+        self._threads = threads
+        self._model = load(self._path)
+        self._vocabulary = llama_cpp.llama_model_get_vocab(self._model)
+
+    def tokens(self, payload: Json) -> Json:
+        """`payload`: {"texts"}. The token ids of each, with what is put around a text."""
+        return [self._tokens(text.encode("utf-8")) for text in payload["texts"]]
+
+    def states(self, payload: Json) -> Json:
+        """`payload`: {"ids", "target"}. Writes states (T, D), and logits (T, V) of a causal model, as .npz."""
+        ids: list[int] = payload["ids"]
+        context = self._context(len(ids))
+        batch = batch_of(ids)
+        try:
+            read = llama_cpp.llama_decode if self._causal else llama_cpp.llama_encode
+            if read(context, batch) != 0:
+                raise LlamaError(f"llama.cpp cannot read {len(ids)} tokens with {self._path.name}")
+            np.savez(payload["target"], **self._results(context, len(ids)))
+        finally:
+            llama_cpp.llama_batch_free(batch)
+            llama_cpp.llama_free(context)
+        return None
+
+    def _tokens(self, text: bytes) -> list[int]:
+        room = len(text) + 8
+        buffer = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self._vocabulary, text, len(text), buffer, room, True, True)
+        if count < 0:
+            raise LlamaError(f"llama.cpp makes {-count} tokens of {len(text)} bytes")
+        return list(buffer[:count])
+
+    def _context(self, length: int) -> Any:
+        """Nothing is rounded but by the weights' own format: keys and values F32, no flash attention."""
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = params.n_batch = params.n_ubatch = max(length, 32)
+        params.n_threads = params.n_threads_batch = self._threads
+        params.embeddings = True
+        params.pooling_type = llama_cpp.LLAMA_POOLING_TYPE_NONE
+        params.type_k = params.type_v = F32
+        params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        context = llama_cpp.llama_init_from_model(self._model, params)
+        if not context:
+            raise LlamaError(f"llama.cpp cannot make a context for {self._path.name}")
+        return context
+
+    def _results(self, context: Any, length: int) -> dict[str, NDArray[np.float32]]:
+        dimension = llama_cpp.llama_model_n_embd(self._model)
+        states = _array(llama_cpp.llama_get_embeddings(context), (length, dimension))
+        if not self._causal:
+            return {"states": states}
+        size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
+        return {"states": states, "logits": _array(llama_cpp.llama_get_logits(context), (length, size))}
+
+
+def _array(pointer: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
+    if not pointer:
+        raise LlamaError("llama.cpp gave no output")
+    return np.array(np.ctypeslib.as_array(pointer, shape=shape), dtype=np.float32)
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]  # made by ctypes
+def _log(level: int, text: bytes, data: Any) -> None:
+    if level == ERROR:
+        _errors.append(text.decode("utf-8", "replace").strip())

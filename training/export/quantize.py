@@ -1,0 +1,59 @@
+"""Quantises a GGUF file of floats with llama.cpp."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+
+from so8t.gate.worker.supervisor import Worker
+from so8t.training.export import kinds
+from so8t.training.export.child import HOURS, with_llama_cpp
+from so8t.training.export.errors import LlamaCppFailed
+from so8t.training.export.gguf_file import fallbacks, whole
+from so8t.training.export.tensors import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """A file that llama.cpp made."""
+
+    path: Path
+    kind: str
+    types: dict[str, str]  # of each tensor, by its GGUF name
+    notes: tuple[str, ...]  # which tensors the kind does not fit, and what they became
+
+
+def quantize(path: Path, out: Path, kind: str, threads: int | None = None) -> Quantised:
+    """Make `out` from the GGUF file `path`, which holds floats (f32, f16, bf16).
+
+    Q4_K works on blocks of 256 numbers of a row; where rows are not divisible by that, llama.cpp takes a type with
+    blocks of 32, and where that does not fit either, F16. The result's notes say which tensors it was.
+
+    Raises UnknownKind, LlamaCppFailed, OSError.
+    """
+    kinds.check(kind, tuple(kinds.QUANTISED))
+    if not path.is_file():
+        raise LlamaCppFailed(f"{path}: no such file")
+    type_, file_type = kinds.QUANTISED[kind]
+    with whole(out) as part:
+        payload = {
+            "source": str(path),
+            "target": str(part),
+            "type": int(file_type),
+            "threads": threads or os.cpu_count() or 1,
+        }
+
+        async def talk(worker: Worker) -> None:
+            await worker.call("quantize", payload, timeout=HOURS)
+
+        with_llama_cpp("Quantiser", {}, path.name, talk)
+        written = [Plan(t.name, "", tuple(map(int, reversed(t.shape))), t.tensor_type) for t in _tensors(part)]
+    types = {plan.name: plan.type.name for plan in written}
+    return Quantised(out, kind, types, tuple(fallbacks(written, type_)))
+
+
+def _tensors(path: Path) -> list[gguf.ReaderTensor]:
+    return list(gguf.GGUFReader(path).tensors)

@@ -1,0 +1,48 @@
+"""The weights of a folder, read one at a time: a model larger than the memory can be exported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from so8t.training.export.errors import UnreadableFolder
+
+ONE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+class FolderWeights(Mapping[str, torch.Tensor]):
+    """Name -> tensor, read from safetensors when asked for. Raises UnreadableFolder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {name: folder / file for name, file in _where(folder).items()}
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        path = self._files[name]
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensor: torch.Tensor = file.get_tensor(name)
+                return tensor
+        except (OSError, SafetensorError) as error:
+            raise UnreadableFolder(f"{path.name}: {name}: {error}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _where(folder: Path) -> dict[str, str]:
+    """Name -> file."""
+    try:
+        if (folder / INDEX).exists():
+            parts: dict[str, str] = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+            return parts
+        with safe_open(folder / ONE, framework="pt") as file:
+            return dict.fromkeys(file.keys(), ONE)
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise UnreadableFolder(f"{folder}: no readable {ONE} or {INDEX}: {error}") from None

@@ -1,0 +1,80 @@
+"""Stops a run that goes wrong, with a message that says what to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class TrainingStopped(Exception):
+    """The root of this module's errors: the run was stopped, and the last good checkpoint stays."""
+
+
+class NotFinite(TrainingStopped):
+    """The loss or the gradient is NaN or infinite."""
+
+
+class TermDominates(TrainingStopped):
+    """One term is nearly the whole loss, step after step."""
+
+
+class OneClassOnly(TrainingStopped):
+    """Nearly all cases get the same decision."""
+
+
+class NotLearning(TrainingStopped):
+    """The safety loss is no better than guessing at the end of the first third."""
+
+
+@dataclass(slots=True)
+class Guards:
+    """Looks at each step and each evaluation.
+
+    Args:
+        most_of_loss: the largest share of the weighted loss that one term may have.
+        one_class: the largest share of the cases that one decision may have at two evaluations in a row.
+        patience: steps in a row before a share counts.
+    """
+
+    most_of_loss: float = 0.9
+    one_class: float = 0.97
+    patience: int = 20
+    _dominated: dict[str, int] = field(default_factory=dict)
+    _collapsed: int = 0
+    _best: float = math.inf
+
+    def step(self, number: int, loss: float, gradient: float, shares: Mapping[str, float]) -> None:
+        """After each optimiser step. Raises NotFinite, TermDominates."""
+        if not math.isfinite(loss) or not math.isfinite(gradient):
+            raise NotFinite(
+                f"step {number}: loss {loss}, gradient norm {gradient}: halve train.body_rate and train.head_rate, or set"
+                ' train.precision = "float32"'
+            )
+        for term, share in shares.items():
+            self._dominated[term] = self._dominated.get(term, 0) + 1 if share > self.most_of_loss else 0
+            if self._dominated[term] >= self.patience and len([s for s in shares.values() if s > 0]) > 1:
+                raise TermDominates(
+                    f"step {number}: {term} has been over {self.most_of_loss:.0%} of the loss for {self.patience} steps:"
+                    f" lower its coefficient ({_KNOBS.get(term, 'loss.' + term)}), or raise guards.most_of_loss"
+                )
+
+    def evaluation(self, counts: Mapping[str, int], safety_loss: float, progress: float) -> None:
+        """After each evaluation. `progress`: the share of the run that is over. Raises OneClassOnly, NotLearning."""
+        total = sum(counts.values())
+        largest, name = max((n, name) for name, n in counts.items())
+        self._collapsed = self._collapsed + 1 if total and largest > self.one_class * total else 0
+        if self._collapsed >= 2:
+            raise OneClassOnly(
+                f"{largest} of {total} cases got {name} at two evaluations in a row: lower loss.beta and pet.strength, set"
+                ' data.balance = "sampler", or check that the cases hold all three labels'
+            )
+        self._best = min(self._best, safety_loss)
+        if progress >= 1 / 3 and self._best > math.log(3):
+            raise NotLearning(
+                f"after {progress:.0%} of the run the safety loss is {self._best:.2f}, guessing gives {math.log(3):.2f}:"
+                " raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
+            )
+
+
+_KNOBS = {"safety": "loss.alpha", "penalty": "loss.beta", "escalate": "loss.gamma", "pet": "pet.strength"}
