@@ -21,7 +21,7 @@ from so8t.gate.contract import ToolSpec
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
 from so8t.gate.models.catalogue import known
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 from so8t.gate.rules import Rules
 from so8t.gate.settings import GateSettings
 from so8t.tools import Toolbox, Workspace

@@ -23,12 +23,11 @@ from so8t.agent.config import Config
 from so8t.agent.settings import Settings
 from so8t.gate import provenance
 from so8t.gate.backbones.encoder import EncoderFiles
-from so8t.gate.backbones.encoder_llama import MAX_TOKENS, LlamaEncoder, has_fast_bf16
 from so8t.gate.backbones.encoder_tokens import WordPiece
 from so8t.gate.cases import Case, read
 from so8t.gate.head import Head
+from so8t.gate.models.bert_files import BertFiles
 from so8t.gate.models.cache import cache_folder
-from so8t.gate.models.convert_bert import BertFiles
 from so8t.gate.models.converted import converted
 from so8t.gate.models.lora import Adapter
 from so8t.gate.render import render
@@ -49,6 +48,9 @@ def cases(number: int) -> list[Case]:
 
 async def measure(rounds: int, number: int) -> dict[str, object]:
     """Time gate and bare encoder in turn, on the same cases."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in the gate's worker: before llama.cpp loads OpenMP
+    from so8t.gate.backbones.encoder_llama import MAX_TOKENS, LlamaEncoder, has_fast_bf16
+
     config = Config(Settings(), None, {})
     folder = head_folder(config)
     head = Head.load(folder)

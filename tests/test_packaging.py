@@ -123,7 +123,7 @@ def test_the_wheel_alone_is_what_runs(installed: Path, tmp_path: Path) -> None:
 
 def test_from_the_wheel_alone_the_doctor_finds_everything(installed: Path, tmp_path: Path) -> None:
     """But for the encoder, which is downloaded: without it the doctor says how to get it."""
-    from so8t.gate.models.fetch import path
+    from so8t.gate.models.located import path
 
     done = run(installed, tmp_path, PROGRAM, "doctor", "--json")
     checks = {check["name"]: check for check in map(json.loads, done.stdout.splitlines())}

@@ -95,7 +95,8 @@ def _tools(app: App) -> str:
 def _encoder(app: App) -> str:
     from so8t.agent.build import head_folder
     from so8t.gate.head import Head
-    from so8t.gate.models.fetch import path, verify
+    from so8t.gate.models.fetch import verify
+    from so8t.gate.models.located import path
 
     name = Head.load(head_folder(app.config)).meta.backbone.partition("@")[0]
     if path(name) is None:

@@ -10,7 +10,8 @@ import click
 from so8t.agent.cli.app import EXIT_ERROR, App, Group, pass_app, print_json
 from so8t.agent.terminal import safe
 from so8t.gate.models.catalogue import Model, find, known
-from so8t.gate.models.fetch import path, pull, verify
+from so8t.gate.models.fetch import pull, verify
+from so8t.gate.models.located import path
 
 
 @click.group("models", cls=Group)

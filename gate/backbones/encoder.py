@@ -9,10 +9,10 @@ from typing import Literal
 from so8t.gate.backbones import BackboneFault
 from so8t.gate.backbones.pooling import Pooling
 from so8t.gate.backbones.remote import RemoteBackbone, threads_or_default
+from so8t.gate.models.bert_files import Dtype
 from so8t.gate.models.cache import cache_folder, sha256_of
 from so8t.gate.models.catalogue import ModelError, find
-from so8t.gate.models.convert_bert import Dtype
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from so8t.gate.backbones import Rendered
 from so8t.gate.backbones.encoder_llama import MAX_TOKENS, LlamaEncoder, has_fast_bf16
 from so8t.gate.backbones.encoder_tokens import WordPiece
 from so8t.gate.backbones.pooling import Pooling
-from so8t.gate.models.convert_bert import BertFiles, Dtype
+from so8t.gate.models.bert_files import BertFiles, Dtype
 from so8t.gate.models.converted import converted
 from so8t.gate.models.lora import Adapter
 from so8t.gate.windows import split

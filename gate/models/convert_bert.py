@@ -6,7 +6,6 @@ The same input gives the same bytes. Tensor names and the form of the vocabulary
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,24 +16,10 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from so8t.gate.models.bert_files import BertFiles, ConvertError, Dtype
 from so8t.gate.models.lora import Adapter, LoraError, merge
 
-VERSION = 1  # of the output: part of the cache key
-Dtype = Literal["f32", "f16", "bf16", "q8_0"]
 Tensors = dict[str, NDArray[np.float32]]
-
-
-class ConvertError(Exception):
-    """The files are no BERT encoder that can be converted."""
-
-
-@dataclass(frozen=True, slots=True)
-class BertFiles:
-    """The files of one encoder, as Hugging Face names them."""
-
-    weights: Path  # model.safetensors
-    vocab: Path  # vocab.txt
-    config: Path  # config.json
 
 
 def convert(files: BertFiles, target: Path, dtype: Dtype, adapter: Adapter | None = None) -> None:

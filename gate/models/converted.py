@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
+from so8t.gate.models.bert_files import VERSION, BertFiles, ConvertError, Dtype
 from so8t.gate.models.cache import sha256_of
-from so8t.gate.models.convert_bert import VERSION, BertFiles, ConvertError, Dtype, convert
 from so8t.gate.models.lora import Adapter
 from so8t.gate.models.unchanged import ModelChanged, unchanged
 
@@ -66,6 +66,8 @@ def _recorded(target: Path) -> str | None:
 
 def _make(files: BertFiles, target: Path, dtype: Dtype, adapter: Adapter | None, key: str) -> str:
     """Convert beside the target and move into place. What was hashed for the key must still be there afterwards."""
+    from so8t.gate.models.convert_bert import convert  # slow to import, and seldom needed
+
     with TemporaryDirectory(dir=target.parent) as folder:
         new = Path(folder) / target.name
         convert(files, new, dtype, adapter)

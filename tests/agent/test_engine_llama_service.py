@@ -12,7 +12,7 @@ from so8t.agent.engines.llama_service import STEP, LlamaService
 from so8t.agent.engines.sampler import Sampler
 from so8t.agent.engines.wire import messages_json, tools_json
 from so8t.gate.contract import Message, ToolSpec
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 from so8t.tools import Toolbox
 
 MODEL = path("so8t-mini")

@@ -19,7 +19,7 @@ import pytest
 from so8t.agent.engines import EngineFault, EngineUnavailable, Reply, TextDelta
 from so8t.agent.engines.openai import OpenAI, Options
 from so8t.gate.contract import Call, Message
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 from so8t.tools import Toolbox
 
 MODEL = path("so8t-mini")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from so8t.agent.engines.call_format import FALLBACK, CallFormat
 from so8t.agent.engines.tool_grammar import grammar
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 
 Accepts = Callable[..., bool]
 LLAMA3 = CallFormat('{"name": "', '", "parameters": ', None, "}")

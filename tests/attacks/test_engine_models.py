@@ -13,7 +13,7 @@ import pytest
 from so8t.agent.engines import EngineError, EngineFault, EngineUnavailable, Reply
 from so8t.agent.engines.llama_cpp import LlamaCpp, Options
 from so8t.gate.contract import Message
-from so8t.gate.models.fetch import path
+from so8t.gate.models.located import path
 from so8t.tools import Toolbox
 
 MODEL = path("so8t-mini")

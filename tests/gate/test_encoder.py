@@ -19,8 +19,9 @@ from so8t.gate.backbones import BackboneFault, Pooled, Rendered
 from so8t.gate.backbones.encoder import EncoderFiles, open_encoder
 from so8t.gate.backbones.remote import RemoteBackbone
 from so8t.gate.models import convert_bert
+from so8t.gate.models.bert_files import BertFiles, ConvertError, Dtype
 from so8t.gate.models.cache import sha256_of
-from so8t.gate.models.convert_bert import BertFiles, ConvertError, Dtype, convert
+from so8t.gate.models.convert_bert import convert
 from so8t.gate.models.fetch import pull
 from so8t.gate.models.lora import Adapter
 from so8t.gate.windows import TooLong

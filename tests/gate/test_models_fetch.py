@@ -18,7 +18,8 @@ import pytest
 
 from so8t.gate.models import catalogue, download, fetch
 from so8t.gate.models.catalogue import Hub, Model, ModelFile, Packaged, PyPI
-from so8t.gate.models.fetch import CannotFetch, DiskFull, path, pull, verify
+from so8t.gate.models.fetch import CannotFetch, DiskFull, pull, verify
+from so8t.gate.models.located import path
 
 WEIGHTS = bytes(range(256)) * 4000
 VOCAB = "[UNK]\n日本\n".encode()

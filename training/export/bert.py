@@ -10,7 +10,8 @@ from typing import cast
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from so8t.gate.models.convert_bert import BertFiles, ConvertError, Dtype, convert
+from so8t.gate.models.bert_files import BertFiles, ConvertError, Dtype
+from so8t.gate.models.convert_bert import convert
 from so8t.gate.models.lora import Adapter, LoraError, merge
 from so8t.training.export.errors import AdapterUnfit, ExportError, UnreadableFolder
 from so8t.training.export.gguf_file import whole
