@@ -105,7 +105,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
     if recipe.model.quantisation == "none":
         return {"dtype": torch.float32}
     compute = torch.bfloat16 if recipe.train.precision == "bf16" else torch.float32
-    quantised = BitsAndBytesConfig(
+    quantised = BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -118,11 +118,11 @@ def _adapted(model: PreTrainedModel, recipe: Recipe) -> nn.Module:
     checkpointing = recipe.train.gradient_checkpointing
     model.config.use_cache = False
     if recipe.model.quantisation == "nf4":
-        model = prepare_model_for_kbit_training(
+        model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]  # untyped in peft
             model, use_gradient_checkpointing=checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False}
         )
     elif checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]  # untyped there
     if recipe.lora.r == 0:
         return model.requires_grad_(False)
     targets = recipe.lora.targets if isinstance(recipe.lora.targets, str) else list(recipe.lora.targets)

@@ -48,15 +48,15 @@ class Guards:
         """After each optimiser step. Raises NotFinite, TermDominates."""
         if not math.isfinite(loss) or not math.isfinite(gradient):
             raise NotFinite(
-                f"step {number}: loss {loss}, gradient norm {gradient}: halve train.body_rate and train.head_rate, or set"
-                ' train.precision = "float32"'
+                f"step {number}: loss {loss}, gradient norm {gradient}: halve train.body_rate and train.head_rate, or"
+                ' set train.precision = "float32"'
             )
         for term, share in shares.items():
             self._dominated[term] = self._dominated.get(term, 0) + 1 if share > self.most_of_loss else 0
             if self._dominated[term] >= self.patience and len([s for s in shares.values() if s > 0]) > 1:
                 raise TermDominates(
-                    f"step {number}: {term} has been over {self.most_of_loss:.0%} of the loss for {self.patience} steps:"
-                    f" lower its coefficient ({_KNOBS.get(term, 'loss.' + term)}), or raise guards.most_of_loss"
+                    f"step {number}: {term} has been over {self.most_of_loss:.0%} of the loss for {self.patience}"
+                    f" steps: lower its coefficient ({_KNOBS.get(term, 'loss.' + term)}), or raise guards.most_of_loss"
                 )
 
     def evaluation(self, counts: Mapping[str, int], safety_loss: float, progress: float) -> None:
@@ -66,14 +66,14 @@ class Guards:
         self._collapsed = self._collapsed + 1 if total and largest > self.one_class * total else 0
         if self._collapsed >= 2:
             raise OneClassOnly(
-                f"{largest} of {total} cases got {name} at two evaluations in a row: lower loss.beta and pet.strength, set"
-                ' data.balance = "sampler", or check that the cases hold all three labels'
+                f"{largest} of {total} cases got {name} at two evaluations in a row: lower loss.beta and pet.strength,"
+                ' set data.balance = "sampler", or check that the cases hold all three labels'
             )
         self._best = min(self._best, safety_loss)
         if progress >= 1 / 3 and self._best > math.log(3):
             raise NotLearning(
-                f"after {progress:.0%} of the run the safety loss is {self._best:.2f}, guessing gives {math.log(3):.2f}:"
-                " raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
+                f"after {progress:.0%} of the run the safety loss is {self._best:.2f}, guessing gives"
+                f" {math.log(3):.2f}: raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
             )
 
 

@@ -1,4 +1,4 @@
-"""A recipe: one training run as a TOML file. Every key has a default; an unknown key is an error with the nearest name."""
+"""A recipe: one training run as a TOML file. Every key has a default; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
         if self.model.kind == "encoder" and (self.data.sft != "none" or self.export.gguf):
-            raise ValueError("an encoder has no text to learn and no GGUF of its own: leave out data.sft and export.gguf")
+            raise ValueError("an encoder learns no text and is no GGUF of its own: leave out data.sft and export.gguf")
         if (self.data.sft != "none") != (self.data.sft_share > 0):
             raise ValueError("data.sft and data.sft_share go together: set both or none")
         if self.model.quantisation == "nf4" and self.lora.r == 0:

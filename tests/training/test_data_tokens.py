@@ -43,6 +43,12 @@ def test_an_encoders_text_is_tokenised_and_windowed_by_the_gates_own_code(tmp_pa
     assert (ours.pad, ours.size) == (0, len((tmp_path / "vocab.txt").read_text(encoding="utf-8").splitlines()))
 
 
+def test_a_text_that_just_fills_a_window_is_one_window(tmp_path: Path) -> None:
+    ours = letters(tmp_path)
+    assert len(ours.windows(Rendered("a", ("b " * 509,)))) == 1
+    assert len(ours.windows(Rendered("a", ("b " * 510,)))) == 2
+
+
 def test_a_vocabulary_without_special_tokens_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("a\nb\n", encoding="utf-8")
     with pytest.raises(VocabularyError, match=r"no \[UNK\]"):

@@ -254,7 +254,7 @@ def test_an_added_token_may_be_normalized_where_nothing_changes_the_text(tmp_pat
 def test_another_kind_of_tokenizer_is_an_error(tmp_path: Path) -> None:
     words = small.llama2()
     words.backend_tokenizer.model = models.WordPiece({"<unk>": 0, "a": 1}, unk_token="<unk>")
-    with pytest.raises(errors.ExportError, match="WordPiece|gap"):
+    with pytest.raises(errors.ExportError, match=r"WordPiece|gap"):
         exported(words, tmp_path)
 
 
@@ -286,12 +286,16 @@ def test_a_byte_without_a_token_is_an_error(tmp_path: Path) -> None:
 
 def test_no_end_token_is_an_error(tmp_path: Path) -> None:
     words = small.wrapped(small.byte_level(""), eos_token=None)
+    small.save(tmp_path / "model", small.model("llama", words, eos_token_id=None), words)
     with pytest.raises(errors.UnsupportedTokenizer, match="eos"):
-        small.save(tmp_path / "model", small.model("llama", words, eos_token_id=None), words)
         export_folder(tmp_path / "model", tmp_path / "x.gguf", "f16")
 
 
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path: Path) -> None:
     small.model("llama", small.llama3()).save_pretrained(tmp_path / "model")
-    with pytest.raises((errors.UnreadableFolder, errors.UnsupportedTokenizer)):
+    with pytest.raises(errors.UnreadableFolder, match=r"none of tokenizer\.json"):
         export_folder(tmp_path / "model", tmp_path / "x.gguf", "f16")
+    for text in ("{", "{}", '{"model": {"type": "XX"}}'):
+        (tmp_path / "model" / "tokenizer.json").write_text(text, encoding="utf-8")
+        with pytest.raises(errors.UnreadableFolder, match="no tokenizer: "):
+            export_folder(tmp_path / "model", tmp_path / "x.gguf", "f16")

@@ -85,8 +85,8 @@ def test_the_scale_of_the_states_does_not_matter_and_the_gradient_does_not_touch
     states, mask = drawn(2, 2, 7, 4).requires_grad_(), torch.ones(2, 7)
     torch.testing.assert_close(smoothness(1000 * states, mask), smoothness(states, mask))
     (gradient,) = torch.autograd.grad(smoothness(states, mask), states)
-    assert abs(float((gradient * states).sum())) < 1e-12
-    assert float(gradient.abs().sum()) > 0.1
+    assert abs((gradient * states).sum().item()) < 1e-9
+    assert gradient.abs().sum().item() > 0.1
 
 
 def test_independent_random_tokens_give_6_and_even_change_gives_0() -> None:

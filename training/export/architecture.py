@@ -41,10 +41,15 @@ KNOWN = {
 ENCODER = "bert"  # written by so8t.gate.models
 
 
+def check(model_type: str) -> None:
+    """Raises UnknownArchitecture, which lists the known ones."""
+    if model_type not in (*KNOWN, ENCODER):
+        raise UnknownArchitecture(unknown("architecture", model_type, [*KNOWN, ENCODER]))
+
+
 def of(config: PretrainedConfig) -> Architecture:
-    """The architecture of a model. Raises UnknownArchitecture, UnsupportedModel."""
-    if config.model_type not in KNOWN:
-        raise UnknownArchitecture(unknown("architecture", str(config.model_type), [*KNOWN, ENCODER]))
+    """The architecture of a causal model. Raises UnknownArchitecture, UnsupportedModel."""
+    check(config.model_type)
     architecture = KNOWN[config.model_type]
     for problem in _problems(architecture, config):
         raise UnsupportedModel(f"{config.model_type}: {problem}")
@@ -57,6 +62,9 @@ def _problems(architecture: Architecture, config: PretrainedConfig) -> Iterator[
             "the folder holds quantised weights; take the full-precision model (and merge the adapter into it):"
             " quantising twice adds both rounding errors"
         )
+    if config.num_hidden_layers < 1 or config.num_attention_heads < 1 or config.hidden_size < 1:
+        yield "no layers, heads or hidden size"
+        return
     if config.hidden_act != "silu":
         yield f"hidden_act is {config.hidden_act!r}; llama.cpp has only 'silu' here"
     if not architecture.free_head and head_dim(config) != config.hidden_size // config.num_attention_heads:
@@ -74,10 +82,11 @@ def head_dim(config: PretrainedConfig) -> int:
 
 def window(config: PretrainedConfig) -> int | None:
     """The sliding window in tokens, where the model uses one."""
-    size = getattr(config, "sliding_window", None)
+    size: int | None = getattr(config, "sliding_window", None)
     layers = getattr(config, "layer_types", None)
-    used = size is not None and (layers is None or "sliding_attention" in layers)
-    return int(size) if used and size < config.max_position_embeddings else None
+    if size is None or (layers is not None and "sliding_attention" not in layers):
+        return None
+    return size if size < config.max_position_embeddings else None
 
 
 def describe(writer: Any, config: PretrainedConfig, kind: gguf.LlamaFileType, name: str) -> None:

@@ -17,7 +17,7 @@ from so8t.gate.worker.supervisor import Worker
 from so8t.training.export import tokenizer
 from so8t.training.export.architecture import ENCODER
 from so8t.training.export.child import HOURS, with_llama_cpp
-from so8t.training.export.errors import ExportError
+from so8t.training.export.errors import ExportError, UnreadableFolder, told_as
 from so8t.training.export.folder import config_of
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -65,7 +65,8 @@ class _Model:
     def __init__(self, folder: Path, causal: bool) -> None:
         self._causal = causal
         kind: Any = AutoModelForCausalLM if causal else AutoModel
-        self._model = kind.from_pretrained(folder, dtype=torch.float32).eval()
+        with told_as(UnreadableFolder, folder):
+            self._model = kind.from_pretrained(folder, dtype=torch.float32).eval()
 
     @torch.inference_mode()
     def read(self, ids: list[int]) -> Arrays:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ExportError(ValueError):
     """The root: the model cannot be written as a GGUF file. The message says which part of it."""
@@ -41,3 +44,14 @@ class AdapterUnfit(ExportError):
 
 class LlamaCppFailed(ExportError):
     """llama.cpp refused the file, or its process died on it."""
+
+
+@contextmanager
+def told_as(kind: type[ExportError], about: object) -> Iterator[None]:
+    """Whatever another library raises on a bad file becomes one line of ours."""
+    try:
+        yield
+    except (ExportError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - transformers, peft and tokenizers raise whatever their checks find
+        raise kind(f"{about}: {' '.join(f'{type(error).__name__}: {error}'.split())[:500]}") from None

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import torch
 from transformers import AutoConfig, PretrainedConfig
 
-from so8t.training.export import architecture, bert, gguf_file, kinds, tokenizer
-from so8t.training.export.errors import UnreadableFolder
+from so8t.training.export import architecture, bert, gguf_file, kinds, tensors, tokenizer
+from so8t.training.export.errors import UnreadableFolder, told_as
 from so8t.training.export.quantize import quantize
 from so8t.training.export.weights import FolderWeights
 
@@ -49,25 +49,20 @@ def export_folder(folder: Path, path: Path, kind: str = "q8_0", name: str | None
 
 
 def config_of(folder: Path) -> PretrainedConfig:
-    """The config of a model. Raises UnreadableFolder."""
-    if not (folder / "config.json").is_file():
-        raise UnreadableFolder(f"{folder} has no config.json: it is no model in the layout of Hugging Face")
-    try:
+    """The config of a model. Raises UnreadableFolder, UnknownArchitecture."""
+    architecture.check(_model_type(folder / "config.json"))
+    with told_as(UnreadableFolder, folder / "config.json"):
         config: PretrainedConfig = AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        kind = _model_type(folder)
-        if kind is not None and kind not in (*architecture.KNOWN, architecture.ENCODER):
-            return PretrainedConfig(model_type=kind)
-        raise UnreadableFolder(f"{folder / 'config.json'}: {error}") from None
-    return config
+        return config
 
 
-def _model_type(folder: Path) -> str | None:
+def _model_type(path: Path) -> str:
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return kind if isinstance(kind, str) else None
+        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableFolder(
+            f"{path} names no model_type ({error!r}): the folder is no model in the layout of Hugging Face"
+        ) from None
 
 
 def _write(folder: Path, path: Path, kind: str, name: str | None) -> tuple[str, ...]:
@@ -76,15 +71,18 @@ def _write(folder: Path, path: Path, kind: str, name: str | None) -> tuple[str, 
         bert.write(folder, path, kind)
         return ()
     architecture.of(config)
+    weights = FolderWeights(folder)
+    tensors.check_rows(config, weights)
     vocabulary = tokenizer.read(tokenizer.load(folder), config)
     called = folder.resolve().name if name is None else name
-    return gguf_file.write(path, config, FolderWeights(folder), vocabulary, kind, called, _origin(folder))
+    return gguf_file.write(path, config, weights, vocabulary, kind, called, _origin(folder))
 
 
 def _origin(folder: Path) -> str | None:
     """What so8t-mini's training wrote about itself."""
     run = folder / "run.json"
-    return json.dumps(json.loads(run.read_text(encoding="utf-8"))) if run.exists() else None
+    with told_as(UnreadableFolder, run):
+        return json.dumps(json.loads(run.read_text(encoding="utf-8"))) if run.exists() else None
 
 
 def _floats(folder: Path) -> str:

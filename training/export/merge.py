@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from so8t.training.export import architecture, bert, tokenizer
-from so8t.training.export.errors import AdapterUnfit, UnreadableFolder
+from so8t.training.export.errors import AdapterUnfit, UnreadableFolder, told_as
 from so8t.training.export.folder import config_of
 
 ADAPTER = "adapter_model.safetensors"
@@ -43,10 +43,8 @@ def merge_adapter(base_folder: Path, adapter_folder: Path, out: Path) -> None:
         bert.merge_into(base_folder, adapter_folder, out)
         return
     architecture.of(config)
-    try:
+    with told_as(UnreadableFolder, base_folder):
         base = AutoModelForCausalLM.from_pretrained(base_folder, dtype="auto")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UnreadableFolder(f"{base_folder}: {error}") from None
     words = tokenizer.load(base_folder)
     merged = _merged(base, adapter_folder)
     merged.save_pretrained(out)
@@ -59,7 +57,7 @@ def _merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             _merge_one(module, folder)
-    merged: Any = model.unload()  # type: ignore[operator]  # of the LoRA model inside
+    merged: Any = model.unload()
     if {name: value.shape for name, value in merged.state_dict().items()} != names:
         raise AdapterUnfit(f"{folder}: the adapter changes what tensors the model has")
     plain: PreTrainedModel = merged
@@ -70,15 +68,13 @@ def _merge_one(module: Any, folder: Path) -> None:
     layer = module.get_base_layer()
     stored = layer.weight.dtype
     layer.to(torch.float32)
-    try:
+    with told_as(AdapterUnfit, folder):  # not finite
         module.merge(safe_merge=True)
-    except ValueError as error:  # not finite
-        raise AdapterUnfit(f"{folder}: {error}") from None
     layer.to(stored)
 
 
 def _adapted(base: PreTrainedModel, folder: Path) -> PeftModel:
-    try:
+    with told_as(AdapterUnfit, f"{folder}: does not fit the base model"):
         config = PeftConfig.from_pretrained(str(folder))
         if str(getattr(config.peft_type, "value", config.peft_type)) != "LORA":
             raise AdapterUnfit(f"{folder}: {config.peft_type} is no LoRA, which is what can be merged")
@@ -87,10 +83,6 @@ def _adapted(base: PreTrainedModel, folder: Path) -> PeftModel:
             model = PeftModel.from_pretrained(base, str(folder), is_trainable=False)
         with safe_open(folder / ADAPTER, framework="pt") as file:
             given = set(file.keys())
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, AdapterUnfit):
-            raise
-        raise AdapterUnfit(f"{folder}: does not fit the base model: {error}") from None
     if odd := given ^ _expected(model):
         raise AdapterUnfit(f"{folder}: trained on another base model: {min(odd)} is in only one of them")
     return model

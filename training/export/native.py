@@ -53,7 +53,7 @@ class Reader:
         return [self._tokens(text.encode("utf-8")) for text in payload["texts"]]
 
     def states(self, payload: Json) -> Json:
-        """`payload`: {"ids", "target"}. Writes states (T, D), and logits (T, V) of a causal model, as .npz."""
+        """`payload`: {"ids", "target"}. Writes states (T, D) and logits (T, V; V = 0 for an encoder) as .npz."""
         ids: list[int] = payload["ids"]
         context = self._context(len(ids))
         batch = batch_of(ids)
@@ -61,7 +61,8 @@ class Reader:
             read = llama_cpp.llama_decode if self._causal else llama_cpp.llama_encode
             if read(context, batch) != 0:
                 raise LlamaError(f"llama.cpp cannot read {len(ids)} tokens with {self._path.name}")
-            np.savez(payload["target"], **self._results(context, len(ids)))
+            states, logits = self._results(context, len(ids))
+            np.savez(payload["target"], states=states, logits=logits)
         finally:
             llama_cpp.llama_batch_free(batch)
             llama_cpp.llama_free(context)
@@ -89,13 +90,13 @@ class Reader:
             raise LlamaError(f"llama.cpp cannot make a context for {self._path.name}")
         return context
 
-    def _results(self, context: Any, length: int) -> dict[str, NDArray[np.float32]]:
+    def _results(self, context: Any, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         dimension = llama_cpp.llama_model_n_embd(self._model)
         states = _array(llama_cpp.llama_get_embeddings(context), (length, dimension))
         if not self._causal:
-            return {"states": states}
+            return states, np.empty((length, 0), np.float32)
         size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
-        return {"states": states, "logits": _array(llama_cpp.llama_get_logits(context), (length, size))}
+        return states, _array(llama_cpp.llama_get_logits(context), (length, size))
 
 
 def _array(pointer: Any, shape: tuple[int, int]) -> NDArray[np.float32]:

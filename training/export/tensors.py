@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from so8t.training.export import rope
 from so8t.training.export.architecture import Architecture
-from so8t.training.export.errors import UnsupportedModel, WrongWeights
+from so8t.training.export.errors import UnreadableFolder, UnsupportedModel, WrongWeights, told_as
 
 Type = gguf.GGMLQuantizationType
 Shape = tuple[int, ...]
-HEAD = "lm_head.weight"
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 _COMPUTED = ".rotary_emb.inv_freq"  # older checkpoints carry the frequencies, which llama.cpp computes
 
 
@@ -60,12 +60,18 @@ def gguf_name(architecture: gguf.MODEL_ARCH, blocks: int, name: str) -> str:
 
 
 def shapes(config: PretrainedConfig) -> dict[str, Shape]:
-    """Name -> shape of each tensor that a model of this config has, without building it."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+    """Name -> shape of each tensor that a model of this config has, without building it. Raises UnreadableFolder."""
+    with told_as(UnreadableFolder, f"config.json of a {config.model_type}"), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]  # untyped in transformers
     return {
         name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not (_tied(config) and name == HEAD)
     }
+
+
+def check_rows(config: PretrainedConfig, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raises WrongWeights if the embedding has not config.vocab_size rows."""
+    if EMBEDDING in weights and (rows := len(weights[EMBEDDING])) != config.vocab_size:
+        raise WrongWeights(f"{EMBEDDING} has {rows} rows, but vocab_size is {config.vocab_size}")
 
 
 def data(
@@ -76,6 +82,8 @@ def data(
     assert tensor is not None
     if tuple(tensor.shape) != plan.shape:
         raise WrongWeights(f"{plan.source} has the shape {tuple(tensor.shape)}, expected {plan.shape}")
+    if not tensor.is_floating_point():
+        raise WrongWeights(f"{plan.source} holds {tensor.dtype}: quantised or packed weights cannot be exported")
     array: NDArray[np.float32] = tensor.detach().to("cpu", torch.float32).numpy()
     if not np.isfinite(array).all():
         raise WrongWeights(f"{plan.source} is not finite")

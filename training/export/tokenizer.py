@@ -13,18 +13,19 @@ import gguf
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
 
 from so8t.training.export import byte_level, sentencepiece, unigram
-from so8t.training.export.errors import UnreadableFolder, UnsupportedTokenizer, VocabularyGap
+from so8t.training.export.errors import UnreadableFolder, UnsupportedTokenizer, VocabularyGap, told_as
 from so8t.training.export.vocabulary import Split, Vocabulary
 
 Json = dict[str, Any]
+FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # what transformers can make one of
 
 
 def load(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder. Raises UnreadableFolder, UnsupportedTokenizer."""
-    try:
+    if not any((folder / file).is_file() for file in FILES):
+        raise UnreadableFolder(f"{folder} has no tokenizer: none of {', '.join(FILES)}")
+    with told_as(UnreadableFolder, f"{folder}: no tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnreadableFolder(f"{folder}: no tokenizer: {error}") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UnsupportedTokenizer(f"{type(tokenizer).__name__} has no tokenizer.json, which is what is read here")
     return tokenizer

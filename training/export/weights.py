@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from so8t.training.export.errors import UnreadableFolder
+from so8t.training.export.errors import UnreadableFolder, told_as
 
 ONE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
@@ -22,12 +22,9 @@ class FolderWeights(Mapping[str, torch.Tensor]):
 
     def __getitem__(self, name: str) -> torch.Tensor:
         path = self._files[name]
-        try:
-            with safe_open(path, framework="pt") as file:
-                tensor: torch.Tensor = file.get_tensor(name)
-                return tensor
-        except (OSError, SafetensorError) as error:
-            raise UnreadableFolder(f"{path.name}: {name}: {error}") from None
+        with told_as(UnreadableFolder, f"{path.name}: {name}"), safe_open(path, framework="pt") as file:
+            tensor: torch.Tensor = file.get_tensor(name)
+            return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -38,11 +35,9 @@ class FolderWeights(Mapping[str, torch.Tensor]):
 
 def _where(folder: Path) -> dict[str, str]:
     """Name -> file."""
-    try:
+    with told_as(UnreadableFolder, f"{folder}: no readable {ONE} or {INDEX}"):
         if (folder / INDEX).exists():
             parts: dict[str, str] = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
-            return parts
+            return {str(name): str(file) for name, file in parts.items()}
         with safe_open(folder / ONE, framework="pt") as file:
             return dict.fromkeys(file.keys(), ONE)
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise UnreadableFolder(f"{folder}: no readable {ONE} or {INDEX}: {error}") from None
