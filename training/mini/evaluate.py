@@ -154,7 +154,8 @@ class TorchAnswerer:
         width = max(map(len, rows))
         pad = int(self.tokenizer.pad_token_id or 0)
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])  # (B, T), padded on the left
-        out = self.model.generate(  # type: ignore[misc]  # transformers types `self` of a mixin
+        model: Any = self.model  # transformers types `generate` differently from version to version
+        out = model.generate(
             input_ids=ids,
             attention_mask=(ids != pad).long(),
             max_new_tokens=self.longest,
