@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FIRST_STEPS = 100
+
 
 class TrainingStopped(Exception):
     """The root of this module's errors: the run was stopped, and the last good checkpoint stays."""
@@ -59,8 +61,14 @@ class Guards:
                     f" steps: lower its coefficient ({_KNOBS.get(term, 'loss.' + term)}), or raise guards.most_of_loss"
                 )
 
-    def evaluation(self, counts: Mapping[str, int], safety_loss: float, progress: float) -> None:
-        """After each evaluation. `progress`: the share of the run that is over. Raises OneClassOnly, NotLearning."""
+    def evaluation(self, counts: Mapping[str, int], safety_loss: float, number: int, progress: float) -> None:
+        """After each evaluation, at step `number`; `progress`: the share of the run that is over.
+
+        Raises:
+            OneClassOnly, NotLearning: not in the first steps, when a new head says one thing to everything.
+        """
+        if number < FIRST_STEPS:
+            return
         total = sum(counts.values())
         largest, name = max((n, name) for name, n in counts.items())
         self._collapsed = self._collapsed + 1 if total and largest > self.one_class * total else 0

@@ -61,6 +61,7 @@ class Data(Section):
     longest: Annotated[int, Field(ge=16, le=512)] = 160  # tokens of a training text; longer ones are cut, and counted
     validation: Share = 0.1
     calibration: Share = 0.15
+    test: Share = 0.1
     sft: Literal["none", "mini"] = "none"  # text that the language model goes on learning: so8t-mini's dialogues
     sft_share: Share = 0.0  # of the rows of a batch
     skip_bad_lines: bool = False

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import AutoModel, AutoModelForCausalLM, BertConfig, BertTokenizerFast, BitsAndBytesConfig  # noqa: E402
 
 from so8t.training.export import errors  # noqa: E402
+from so8t.training.export.__main__ import main  # noqa: E402
 from so8t.training.export.compare import compare  # noqa: E402
 from so8t.training.export.folder import export_folder  # noqa: E402
 from so8t.training.export.merge import merge_adapter  # noqa: E402
@@ -86,6 +87,19 @@ def test_rank_stabilised_and_dora_adapters_are_merged_too(tmp_path: Path) -> Non
         torch.testing.assert_close(logits(merged), logits(adapted), atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # peft warns of tied weights when the adapter is made
+@pytest.mark.parametrize("part", ["lm_head", "embed_tokens"])
+def test_what_is_learned_for_one_of_two_tied_matrices_stays_out_of_the_other(tmp_path: Path, part: str) -> None:
+    base = base_of(tmp_path / "base", "qwen2", tie_word_embeddings=True)
+    adapted = adapter_of(tmp_path / "adapter", base, target_modules=["q_proj", part])
+    merge_adapter(base, tmp_path / "adapter", tmp_path / "merged")
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
+    torch.testing.assert_close(logits(merged), logits(adapted), atol=1e-3, rtol=1e-4)
+    assert not merged.config.tie_word_embeddings
+    export_folder(tmp_path / "merged", tmp_path / "merged.gguf", "f32")
+    assert compare(tmp_path / "merged", tmp_path / "merged.gguf", small.TEXTS[:2]).same_choice == 1.0
+
+
 def test_the_sum_is_rounded_once_to_the_bases_own_format(tmp_path: Path) -> None:
     base = base_of(tmp_path / "base", dtype=torch.bfloat16)
     adapter_of(tmp_path / "adapter", base)
@@ -112,6 +126,26 @@ def test_the_tokenizer_comes_along(tmp_path: Path) -> None:
     words = AutoTokenizer.from_pretrained(tmp_path / "merged")
     assert words.chat_template == small.TEMPLATE
     assert words(small.TEXTS[0])["input_ids"] == small.qwen()(small.TEXTS[0])["input_ids"]
+
+
+def test_the_command_merges_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = base_of(tmp_path / "base")
+    adapter_of(tmp_path / "adapter", base)
+    options = ["--adapter", str(tmp_path / "adapter"), "--merged", str(tmp_path / "merged"), "--check", "hello"]
+    main([str(base), "--out", str(tmp_path / "x.gguf"), "--kind", "f32", *options], standalone_mode=False)
+    assert "same_choice=1.0" in capsys.readouterr().out
+    export_folder(tmp_path / "merged", tmp_path / "y.gguf", "f32")
+    assert (tmp_path / "x.gguf").read_bytes() == (tmp_path / "y.gguf").read_bytes()
+
+
+def test_a_merge_does_not_overwrite_its_base(tmp_path: Path) -> None:
+    base = base_of(tmp_path / "base")
+    adapter_of(tmp_path / "adapter", base)
+    before = (base / "model.safetensors").read_bytes()
+    for out in (base, tmp_path / "adapter"):
+        with pytest.raises(errors.ExportError, match="another folder"):
+            merge_adapter(base, tmp_path / "adapter", out)
+    assert (base / "model.safetensors").read_bytes() == before
 
 
 def test_an_adapter_of_an_nf4_base_is_merged_into_the_full_precision_weights(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from so8t.training.export import architecture, bert, tokenizer
-from so8t.training.export.errors import AdapterUnfit, UnreadableFolder, told_as
+from so8t.training.export.errors import AdapterUnfit, ExportError, UnreadableFolder, told_as
 from so8t.training.export.folder import config_of
 
 ADAPTER = "adapter_model.safetensors"
@@ -38,6 +38,8 @@ def merge_adapter(base_folder: Path, adapter_folder: Path, out: Path) -> None:
 
     Raises UnreadableFolder, UnknownArchitecture, UnsupportedModel (a quantised base), AdapterUnfit, OSError.
     """
+    if out.resolve() in (base_folder.resolve(), adapter_folder.resolve()):
+        raise ExportError(f"{out} would be overwritten by what is made of it: name another folder for the merged model")
     config = config_of(base_folder)
     if config.model_type == architecture.ENCODER:
         bert.merge_into(base_folder, adapter_folder, out)
@@ -53,19 +55,24 @@ def merge_adapter(base_folder: Path, adapter_folder: Path, out: Path) -> None:
 
 def _merged(base: PreTrainedModel, folder: Path) -> PreTrainedModel:
     names = {name: value.shape for name, value in base.state_dict().items()}
+    shared: Any = base.get_input_embeddings().weight
     model = _adapted(base, folder)
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
-            _merge_one(module, folder)
-    merged: Any = model.unload()
+            _merge_one(module, shared, folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers that are merged already, and of a head that is no longer tied
+        merged: Any = model.merge_and_unload()
     if {name: value.shape for name, value in merged.state_dict().items()} != names:
         raise AdapterUnfit(f"{folder}: the adapter changes what tensors the model has")
     plain: PreTrainedModel = merged
     return plain
 
 
-def _merge_one(module: Any, folder: Path) -> None:
+def _merge_one(module: Any, shared: Any, folder: Path) -> None:
     layer = module.get_base_layer()
+    if layer.weight is shared:  # a head may share it: what is added to one of them is not meant for the other
+        layer.weight = torch.nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
     stored = layer.weight.dtype
     layer.to(torch.float32)
     with told_as(AdapterUnfit, folder):  # not finite
