@@ -151,7 +151,7 @@ def load(file: Path, changes: dict[str, Any] | None = None) -> Recipe:
 def _first(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     where = [str(part) for part in problem["loc"]]
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known: Any = Recipe
         for part in where[:-1]:
             known = known.model_fields[part].annotation

@@ -90,7 +90,7 @@ def _slices(states: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor, slic
     step = max(1, SLICE // max(1, states.shape[1] * states.shape[2]))
     for start in range(0, len(states), step):
         rows = slice(start, start + step)
-        h = states[rows].to(_wide(states)).masked_fill(~mask[rows].unsqueeze(-1), 0)  # (b, T, D)
+        h = states[rows].masked_fill(~mask[rows].unsqueeze(-1), 0).to(_wide(states))  # (b, T, D)
         d = (h[:, :-2] + h[:, 2:]).sub_(h[:, 1:-1], alpha=2)  # (b, T-2, D)
         yield h, d.masked_fill_(~_triples(mask[rows]).unsqueeze(-1), 0), rows
 
