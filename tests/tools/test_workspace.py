@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
@@ -259,3 +260,23 @@ def test_no_path_ever_reaches_outside(tmp_path_factory: pytest.TempPathFactory, 
             workspace.write(path, b"x", overwrite=True)
     outside = [file for file in base.rglob("*") if file.is_file() and not file.is_relative_to(root)]
     assert outside == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not delete a file that is open")
+def test_a_file_that_another_program_removes_at_that_moment_is_not_found(tmp_path: Path) -> None:
+    workspace, stop = Workspace(tmp_path), threading.Event()
+
+    def flicker() -> None:
+        while not stop.is_set():
+            (tmp_path / "journal").write_bytes(b"x")
+            (tmp_path / "journal").unlink()
+
+    other = threading.Thread(target=flicker)
+    other.start()
+    try:
+        for _ in range(2000):
+            with suppress(NotFound), workspace.open_read("journal") as file:  # any other error fails the test
+                file.read()
+    finally:
+        stop.set()
+        other.join()

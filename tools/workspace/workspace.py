@@ -203,6 +203,8 @@ def _entry(folder: Folder, name: str) -> Entry | None:
 def _plain_errors(path: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError:
+        raise errors.NotFound(f"{path!r} was removed while it was being opened") from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK) or isinstance(error, NotADirectoryError):
             raise errors.LinkInPath(f"{path!r} became a link while it was being opened") from None
