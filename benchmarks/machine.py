@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def here() -> dict[str, str]:
@@ -15,6 +18,16 @@ def here() -> dict[str, str]:
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
     }
+
+
+def tell(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what was measured: one line of JSON, or one line for each name."""
+    if as_json:
+        print(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {value}")
 
 
 def _processor() -> str:

@@ -169,11 +169,7 @@ def main() -> None:
         "plain": compare(options, checkpointing=False),
         "checkpointing": compare(options, checkpointing=True),
     }
-    if options.json:
-        print(json.dumps(found))
-        return
-    for name, value in found.items():
-        print(f"{name:<14} {value}")
+    machine.tell(found, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ machines. The first start is not counted. Asserts nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -51,7 +50,7 @@ def main() -> None:
         "bare_python_s": round(statistics.median(bare), 3),
         "ratio": round(statistics.median(chat) / statistics.median(bare), 1),
     }
-    print(json.dumps(found) if options.json else "\n".join(f"{k:<22} {v}" for k, v in found.items()))
+    machine.tell(found, as_json=options.json)
 
 
 if __name__ == "__main__":

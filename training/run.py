@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +11,29 @@ import numpy as np
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import save_file
-from torch import nn
-from transformers import AutoTokenizer, TrainingArguments, set_seed
+from transformers import TrainingArguments, set_seed
 
 from so8t.gate.backbones.encoder import EncoderFiles, identity
-from so8t.gate.head import Head
+from so8t.gate.head import Head, HeadNotReady
 from so8t.gate.head_save import save
 from so8t.training import base as bases
 from so8t.training import recipe as recipes
-from so8t.training.calibration import Calibration, calibrate, judge
-from so8t.training.data.balance import class_weights
-from so8t.training.data.batches import Batches
-from so8t.training.data.collate import Collator
-from so8t.training.data.dialogues import Dialogue
+from so8t.training.blocks import BlocksNotFound
+from so8t.training.calibration import Calibration, NothingToCalibrate, calibrate, judge
+from so8t.training.data.batches import BatchesError
 from so8t.training.data.example import Example
-from so8t.training.data.load import Loaded, load
-from so8t.training.data.near import grouped
-from so8t.training.data.rows import EvaluationRows, TrainingRows
-from so8t.training.data.splits import Split, split
-from so8t.training.data.tokens import HuggingFaceTokens, Tokens, WordPieceTokens, check_base
+from so8t.training.data.files import DataError
+from so8t.training.data.rows import EvaluationRows
+from so8t.training.data.splits import SplitError
+from so8t.training.data.tokens import TokensError
 from so8t.training.evaluation import facts, history, judged_file, report
 from so8t.training.evaluation.figures import figures
 from so8t.training.evaluation.judged import About, Judged
-from so8t.training.mini import chat, phrasing
-from so8t.training.mini.dialogues import Generator
+from so8t.training.guards import TrainingStopped
 from so8t.training.model import Judging
+from so8t.training.prepare import Data, assemble, prepare
 from so8t.training.recipe import Recipe
-from so8t.training.safety_head import SafetyHead
-from so8t.training.trainer import Parts, SafetyTrainer
-
-DIALOGUES = 20_000  # of so8t-mini, that the language model goes on learning from
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """The cases of a run, and the tokenizer that they were windowed with."""
-
-    tokens: Tokens
-    loaded: Loaded
-    parts: Split
+from so8t.training.trainer import SafetyTrainer
 
 
 def run(file: Path, out: Path, *, resume: bool = False, changes: dict[str, Any] | None = None) -> Head:
@@ -83,72 +65,6 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: dict[str, Any] 
     return head
 
 
-def prepare(recipe: Recipe, base: bases.Base, relative_to: Path) -> Data:
-    """Load the cases, keep alike ones together, split."""
-    tokens = tokens_of(recipe, base)
-    check_base(tokens, embedding_rows(base.model))
-    loaded = load(
-        [relative_to / path for path in recipe.data.cases],
-        tokens,
-        public=relative_to / recipe.data.public if recipe.data.public else None,
-        seed=recipe.train.seed,
-        skip_bad_lines=recipe.data.skip_bad_lines,
-    )
-    examples = grouped(loaded.examples)
-    shares = {"validation": recipe.data.validation, "calibration": recipe.data.calibration, "test": recipe.data.test}
-    return Data(tokens, loaded, split(examples, **shares, seed=recipe.train.seed))
-
-
-def tokens_of(recipe: Recipe, base: bases.Base) -> Tokens:
-    """The gate's own WordPiece for its encoders, else the base's tokenizer."""
-    if recipe.model.kind == "encoder" and (base.folder / "vocab.txt").exists():
-        return WordPieceTokens(base.folder / "vocab.txt")
-    return HuggingFaceTokens(AutoTokenizer.from_pretrained(base.folder))
-
-
-def embedding_rows(model: nn.Module) -> int:
-    """How many token ids the base knows."""
-    inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    return int(inner.get_input_embeddings().weight.shape[0])
-
-
-def assemble(recipe: Recipe, base: bases.Base, data: Data) -> Parts:
-    """Rows, batches and model."""
-    train, own = data.parts.train, [e for e in data.parts.validation if e.own]
-    weights = class_weights([e.target for e in train])
-    rows = TrainingRows(
-        train,
-        data.tokens,
-        longest=recipe.data.longest,
-        weights=weights if recipe.data.balance == "weights" else (1.0, 1.0, 1.0, 1.0),
-        seed=recipe.train.seed,
-        dialogues=dialogues(recipe, base),
-    )
-    batches = Batches(
-        rows,
-        recipe.train.micro_batch,
-        dialogue_share=recipe.data.sft_share,
-        weights=weights if recipe.data.balance == "sampler" else None,
-        seed=recipe.train.seed,
-    )
-    head = SafetyHead(
-        base.dimension, recipe.model.pooling, recipe.model.dropout, stop_gradient=recipe.model.stop_gradient
-    )
-    model = Judging(base.model, head, recipe.loss, causal=recipe.model.kind == "causal")
-    targets = np.array([e.target for e in own], np.int64)
-    collator = Collator(data.tokens.pad)
-    return Parts(recipe, model, rows, batches, collator, EvaluationRows(own, data.tokens), targets)
-
-
-def dialogues(recipe: Recipe, base: bases.Base) -> list[Dialogue]:
-    """What the language model goes on learning."""
-    if recipe.data.sft == "none":
-        return []
-    words = AutoTokenizer.from_pretrained(base.folder)
-    made = islice(Generator(phrasing.read_folder(), recipe.train.seed), DIALOGUES)
-    return [Dialogue.of(chat.segments(dialogue), words) for dialogue in made]
-
-
 def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
     """The Trainer's own settings."""
     train = recipe.train
@@ -158,7 +74,7 @@ def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.micro_batch,
         gradient_accumulation_steps=train.accumulation,
-        optim={"adamw_torch": "adamw_torch", "paged_adamw_8bit": "paged_adamw_8bit"}[train.optimizer],
+        optim=train.optimizer,
         bf16=train.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
         eval_strategy="steps",
@@ -237,6 +153,20 @@ def write(
     )
 
 
+EXPECTED = (
+    recipes.RecipeError,
+    bases.BaseError,
+    DataError,
+    SplitError,
+    TokensError,
+    BatchesError,
+    BlocksNotFound,
+    TrainingStopped,
+    NothingToCalibrate,
+    HeadNotReady,
+)
+
+
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
@@ -249,7 +179,10 @@ def main(recipe: Path, out: Path, resume: bool, changes: Sequence[str]) -> None:
     changed = {
         key: tomllib.loads(f"v = {value}")["v"] for key, _, value in (change.partition("=") for change in changes)
     }
-    head = run(recipe, out, resume=resume, changes=changed)
+    try:
+        head = run(recipe, out, resume=resume, changes=changed)
+    except EXPECTED as error:
+        raise click.ClickException(str(error)) from None
     click.echo(f"saved {out / 'head'}, digest {head.digest}; the report is {out / 'report' / 'report.html'}")
 
 

@@ -71,11 +71,11 @@ def on_interrupt(action: Callable[[], None]) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     try:
         loop.add_signal_handler(signal.SIGINT, action)
-    except NotImplementedError:  # Windows
+    except NotImplementedError:  # Windows' event loop has no signal handlers
         signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(action))
     try:
         yield
     finally:
-        with suppress(NotImplementedError):
+        with suppress(NotImplementedError):  # the same
             loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, before)

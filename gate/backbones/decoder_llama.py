@@ -8,7 +8,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from so8t.gate.backbones.llama_native import LlamaError, batch_of, load, new_context, states_of
+from so8t.gate.backbones.llama_native import LlamaError, batch_of, load, new_context, states_of, tokenize
 from so8t.gate.backbones.pooling import Pooling, pooled
 
 
@@ -26,13 +26,7 @@ class LlamaDecoder:
 
     def ids(self, text: str) -> list[int]:
         """Token ids, with the special tokens that the model puts around a text; text never becomes a special token."""
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        out = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), out, room, True, False)
-        if count < 0:
-            raise LlamaError(f"a text of {len(data)} bytes needs {-count} tokens")
-        return list(out[:count])
+        return tokenize(self._vocab, text.encode("utf-8", "replace"), special=False)
 
     def pool(self, ids: list[int], pooling: Pooling) -> NDArray[np.float32]:
         """The pooled last hidden state of `ids` (after the final norm), (D,), not normalised. Raises LlamaError."""

@@ -63,6 +63,25 @@ def batch_of(ids: list[int]) -> Any:
     return batch
 
 
+def tokenize(vocabulary: Any, text: bytes, *, special: bool) -> list[int]:
+    """Token ids of UTF-8 text, with what the model puts around a text.
+
+    Args:
+        vocabulary: of a loaded model.
+        text: UTF-8.
+        special: whether text that spells a special token becomes one.
+
+    Raises:
+        LlamaError: llama.cpp makes more tokens than there are bytes.
+    """
+    room = len(text) + 8
+    ids = (llama_cpp.llama_token * room)()
+    count = llama_cpp.llama_tokenize(vocabulary, text, len(text), ids, room, True, special)
+    if count < 0:
+        raise LlamaError(f"llama.cpp makes {-count} tokens of {len(text)} bytes")
+    return list(ids[:count])
+
+
 def states_of(context: Any, length: int, dimension: int) -> NDArray[np.float32]:
     """The last hidden state of each token of the batch that just ran, (T, D): a view. Raises LlamaError."""
     states: Any = llama_cpp.llama_get_embeddings(context)

@@ -1,4 +1,4 @@
-"""Services that misbehave, for the worker's tests. The child process imports this module."""
+"""Services that misbehave, for the worker's tests: who sleeps here hangs on purpose. The child process imports this."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from so8t.gate.backbones.llama_native import LlamaError, batch_of, load
+from so8t.gate.backbones.llama_native import LlamaError, batch_of, load, tokenize
 from so8t.gate.worker.frames import Json
 
 F32 = 0  # GGML_TYPE_F32
@@ -50,7 +50,7 @@ class Reader:
 
     def tokens(self, payload: Json) -> Json:
         """`payload`: {"texts"}. The token ids of each, with what is put around a text."""
-        return [self._tokens(text.encode("utf-8")) for text in payload["texts"]]
+        return [tokenize(self._vocabulary, text.encode("utf-8"), special=True) for text in payload["texts"]]
 
     def states(self, payload: Json) -> Json:
         """`payload`: {"ids", "target"}. Writes states (T, D) and logits (T, V; V = 0 for an encoder) as .npz."""
@@ -67,14 +67,6 @@ class Reader:
             llama_cpp.llama_batch_free(batch)
             llama_cpp.llama_free(context)
         return None
-
-    def _tokens(self, text: bytes) -> list[int]:
-        room = len(text) + 8
-        buffer = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self._vocabulary, text, len(text), buffer, room, True, True)
-        if count < 0:
-            raise LlamaError(f"llama.cpp makes {-count} tokens of {len(text)} bytes")
-        return list(buffer[:count])
 
     def _context(self, length: int) -> Any:
         """Nothing is rounded but by the weights' own format: keys and values F32, no flash attention."""

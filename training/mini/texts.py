@@ -99,7 +99,7 @@ def needle(r: Random) -> str:
                 number(r),
                 r.choice(NAMES),
                 file(r),
-                "TODO",
+                "TODO",  # what people search their code for
                 "FIXME",
                 "import " + word(r),
                 "def " + word(r),

@@ -24,7 +24,7 @@ WORKER = Path(__file__).parents[2] / "lib" / "chat_worker.py"
 def appears(file: Path) -> None:
     """Wait until the file is there."""
     while not file.exists():
-        time.sleep(0.01)
+        time.sleep(0.01)  # another program makes it: there is no event to wait for
 
 
 def test_a_turn_is_drawn_and_the_prompt_comes_back_until_ctrl_d(start: Any, folder: Path) -> None:
