@@ -12,7 +12,6 @@ from pathlib import Path
 
 import platformdirs
 
-from so8t import gate as gate_package
 from so8t.agent.config import Config, ConfigInvalid
 from so8t.agent.engines import Engine, EngineUnavailable
 from so8t.audit_db import Masker, Store
@@ -20,6 +19,7 @@ from so8t.gate.backbones.of_head import BESIDE, open_backbone
 from so8t.gate.contract import ToolSpec
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
+from so8t.gate.head_folder import head_folder as located
 from so8t.gate.models.catalogue import known
 from so8t.gate.models.located import path
 from so8t.gate.rules import Rules
@@ -108,10 +108,8 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
 
 
 def head_folder(config: Config) -> Path:
-    """A head that ships with so8t by its name, or a folder."""
-    name = config.settings.gate.head
-    shipped = Path(gate_package.__file__).parent / "heads" / name
-    return shipped if shipped.is_dir() else base_folder(config) / Path(name).expanduser()
+    """The one that the configuration names."""
+    return located(config.settings.gate.head, base_folder(config))
 
 
 def backbone_file(config: Config) -> Path:

@@ -29,6 +29,17 @@ class NotLearning(TrainingStopped):
     """The safety loss is no better than guessing at the end of the first third."""
 
 
+class OutOfMemory(TrainingStopped):
+    """The device or the machine has too little memory for one micro-batch."""
+
+    def __init__(self, micro_batch: int, longest: int) -> None:
+        super().__init__(
+            f"out of memory with {micro_batch} rows of up to {longest} tokens: halve train.micro_batch and double"
+            " train.accumulation (the result stays the same), set train.gradient_checkpointing = true, lower"
+            ' data.longest, or set model.quantisation = "nf4"; `so8t train estimate` predicts what fits'
+        )
+
+
 @dataclass(slots=True)
 class Guards:
     """Looks at each step and each evaluation.
@@ -54,11 +65,13 @@ class Guards:
                 ' set train.precision = "float32"'
             )
         for term, share in shares.items():
+            if term in _REWARDS:
+                continue
             self._dominated[term] = self._dominated.get(term, 0) + 1 if share > self.most_of_loss else 0
             if self._dominated[term] >= self.patience and len([s for s in shares.values() if s > 0]) > 1:
                 raise TermDominates(
                     f"step {number}: {term} has been over {self.most_of_loss:.0%} of the loss for {self.patience}"
-                    f" steps: lower its coefficient ({_KNOBS.get(term, 'loss.' + term)}), or raise guards.most_of_loss"
+                    f" steps: {_KNOBS[term]}, or raise guards.most_of_loss"
                 )
 
     def evaluation(self, counts: Mapping[str, int], safety_loss: float, number: int, progress: float) -> None:
@@ -85,4 +98,10 @@ class Guards:
             )
 
 
-_KNOBS = {"safety": "loss.alpha", "penalty": "loss.beta", "escalate": "loss.gamma", "pet": "pet.strength"}
+_REWARDS = ("escalate",)  # at most loss.gamma: it outgrows the costs where little is left to learn, which is no fault
+_KNOBS = {
+    "sft": "raise loss.alpha and loss.beta",
+    "safety": "lower loss.alpha",
+    "penalty": "lower loss.beta",
+    "pet": "lower pet.strength",
+}

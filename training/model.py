@@ -39,9 +39,19 @@ class Judging(nn.Module):
                 self._pet = None
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, target: Tensor, weight: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor | None = None,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """(B, T) ids, mask and labels, (B,) target and weight -> {"loss": scalar, "logits": (B, 3)}."""
+        """(B, T) ids, mask and labels, (B,) target and weight -> {"loss": scalar, "logits": (B, 3)}.
+
+        Without labels, target and weight: the logits alone.
+        """
+        if labels is None or target is None or weight is None:
+            return {"logits": self.head(self.states(input_ids, attention_mask), attention_mask)}
         watching = self._pet is not None and self.lambda_pet > 0
         if watching and self._pet is not None:
             self._pet.watch(attention_mask)
@@ -74,15 +84,15 @@ def trained(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def logits_of(model: Judging, batches: Any) -> Tensor:
-    """(W, 3): the head's logits for every row of the batches, in their order."""
+def logits_of(model: nn.Module, batches: Any) -> Tensor:
+    """(W, 3): the head's logits for every row of the batches, in their order. `model`: a Judging, wrapped or not."""
     was_training = model.training
     model.eval()
-    device = next(model.head.parameters()).device
+    device = next(model.parameters()).device
     found = []
     for batch in batches:
         ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
-        found.append(model.head(model.states(ids, mask), mask).float().cpu())
+        found.append(model(ids, mask)["logits"].float().cpu())
     model.train(was_training)
     return torch.cat(found)
 

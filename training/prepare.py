@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,13 @@ from so8t.training.data.dialogues import Dialogue
 from so8t.training.data.load import Loaded, load
 from so8t.training.data.near import grouped
 from so8t.training.data.rows import EvaluationRows, TrainingRows
+from so8t.training.data.sft import dialogues
 from so8t.training.data.splits import Split, split
 from so8t.training.data.tokens import HuggingFaceTokens, Tokens, WordPieceTokens, check_base
-from so8t.training.mini import chat, phrasing
-from so8t.training.mini.dialogues import Generator
 from so8t.training.model import Judging
 from so8t.training.recipe import Recipe
 from so8t.training.safety_head import SafetyHead
 from so8t.training.trainer import Parts
-
-DIALOGUES = 20_000  # of so8t-mini, that the language model goes on learning from
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ def embedding_rows(model: nn.Module) -> int:
     return int(inner.get_input_embeddings().weight.shape[0])
 
 
-def assemble(recipe: Recipe, base: bases.Base, data: Data) -> Parts:
+def assemble(recipe: Recipe, base: bases.Base, data: Data, relative_to: Path) -> Parts:
     """Rows, batches and model."""
     train, own = data.parts.train, [e for e in data.parts.validation if e.own]
     weights = class_weights([e.target for e in train])
@@ -80,7 +76,7 @@ def assemble(recipe: Recipe, base: bases.Base, data: Data) -> Parts:
         longest=recipe.data.longest,
         weights=weights if recipe.data.balance == "weights" else (1.0, 1.0, 1.0, 1.0),
         seed=recipe.train.seed,
-        dialogues=dialogues(recipe, base),
+        dialogues=_dialogues(recipe, base, relative_to),
     )
     batches = Batches(
         rows,
@@ -98,10 +94,8 @@ def assemble(recipe: Recipe, base: bases.Base, data: Data) -> Parts:
     return Parts(recipe, model, rows, batches, collator, EvaluationRows(own, data.tokens), targets)
 
 
-def dialogues(recipe: Recipe, base: bases.Base) -> list[Dialogue]:
-    """What the language model goes on learning."""
-    if recipe.data.sft == "none":
+def _dialogues(recipe: Recipe, base: bases.Base, relative_to: Path) -> list[Dialogue]:
+    if not recipe.data.sft:
         return []
     words = AutoTokenizer.from_pretrained(base.folder)
-    made = islice(Generator(phrasing.read_folder(), recipe.train.seed), DIALOGUES)
-    return [Dialogue.of(chat.segments(dialogue), words) for dialogue in made]
+    return dialogues(recipe.data.sft, words, relative_to, recipe.train.seed)

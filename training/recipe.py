@@ -58,11 +58,11 @@ class Data(Section):
     cases: tuple[str, ...] = ("../cases",)  # files and folders of labelled cases
     public: str = ""  # folder with the files that training/sources.toml names
     balance: Literal["weights", "sampler", "none"] = "weights"
-    longest: Annotated[int, Field(ge=16, le=512)] = 160  # tokens of a training text; longer ones are cut, and counted
+    longest: Annotated[int, Field(ge=16, le=4096)] = 160  # tokens of a training text; longer ones are cut, and counted
     validation: Share = 0.1
     calibration: Share = 0.15
     test: Share = 0.1
-    sft: Literal["none", "mini"] = "none"  # text that the language model goes on learning: so8t-mini's dialogues
+    sft: str = ""  # dialogues that the language model goes on learning: "generated", or a JSONL file (data/sft.py)
     sft_share: Share = 0.0  # of the rows of a batch
     skip_bad_lines: bool = False
 
@@ -83,6 +83,7 @@ class Train(Section):
     evaluate_every: Annotated[float, Field(gt=0)] = 0.5  # epochs
     patience: Annotated[int, Field(ge=0)] = 4  # evaluations without a better safety score; 0: never stop early
     seed: int = 8
+    tensorboard: bool = False  # also write what log.jsonl holds for TensorBoard
 
 
 class Calibrate(Section):
@@ -103,7 +104,8 @@ class Guards(Section):
 class Export(Section):
     """What is written beside the head."""
 
-    gguf: tuple[Literal["f32", "f16", "q8_0", "q4_k_m"], ...] = ()
+    gguf: tuple[Literal["f32", "f16", "q8_0", "q4_k_m"], ...] = ()  # the head reads through the first of them
+    check: Annotated[int, Field(ge=0)] = 500  # cases whose verdict is asked for again, through the gate's own backbone
 
 
 class Recipe(Section):
@@ -122,9 +124,11 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
-        if self.model.kind == "encoder" and (self.data.sft != "none" or self.export.gguf):
+        if self.model.kind == "encoder" and (self.data.sft or self.export.gguf):
             raise ValueError("an encoder learns no text and is no GGUF of its own: leave out data.sft and export.gguf")
-        if (self.data.sft != "none") != (self.data.sft_share > 0):
+        if self.model.kind == "causal" and not self.export.gguf:
+            raise ValueError('the gate reads a language model from its GGUF file: set export.gguf, such as ["q8_0"]')
+        if bool(self.data.sft) != (self.data.sft_share > 0):
             raise ValueError("data.sft and data.sft_share go together: set both or none")
         if self.model.quantisation == "nf4" and self.lora.r == 0:
             raise ValueError("nf4 weights cannot be trained: set lora.r to 16 or more")

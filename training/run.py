@@ -1,68 +1,127 @@
-"""One training run, from recipe to head: `python -m so8t.training.run RECIPE --out FOLDER [--resume]`."""
+"""One training run, from a recipe to a head that the gate loads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import torch
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors.torch import save_file
 from transformers import TrainingArguments, set_seed
+from transformers.utils import logging
 
-from so8t.gate.backbones.encoder import EncoderFiles, identity
-from so8t.gate.head import Head, HeadNotReady
-from so8t.gate.head_save import save
+from so8t.gate.head import Head
+from so8t.gate.models.catalogue import known
 from so8t.training import base as bases
 from so8t.training import recipe as recipes
-from so8t.training.blocks import BlocksNotFound
-from so8t.training.calibration import Calibration, NothingToCalibrate, calibrate, judge
-from so8t.training.data.batches import BatchesError
-from so8t.training.data.example import Example
-from so8t.training.data.files import DataError
+from so8t.training.calibration import Calibration, calibrate, judge
 from so8t.training.data.rows import EvaluationRows
-from so8t.training.data.splits import SplitError
-from so8t.training.data.tokens import TokensError
 from so8t.training.evaluation import facts, history, judged_file, report
-from so8t.training.evaluation.figures import figures
-from so8t.training.evaluation.judged import About, Judged
-from so8t.training.guards import TrainingStopped
-from so8t.training.model import Judging
+from so8t.training.evaluation.judged import Judged
+from so8t.training.finish import write_head
+from so8t.training.guards import OutOfMemory, TrainingStopped
 from so8t.training.prepare import Data, assemble, prepare
+from so8t.training.progress import Interrupt, Progress
 from so8t.training.recipe import Recipe
-from so8t.training.trainer import SafetyTrainer
+from so8t.training.run_file import RunFile, check_same
+from so8t.training.run_log import RunLog
+from so8t.training.trainer import CheckpointUnfit, Parts, SafetyTrainer, last_checkpoint
+from so8t.training.verdicts import Agreement, about, agreement, through_gate
+from so8t.training.watch import Watch
+
+MEMORY = ("can't allocate memory", "not enough memory")  # how torch's CPU allocator says it
 
 
-def run(file: Path, out: Path, *, resume: bool = False, changes: dict[str, Any] | None = None) -> Head:
+class Interrupted(TrainingStopped):
+    """Ctrl-C. Everything is saved; the message says how to go on."""
+
+
+class FolderTaken(TrainingStopped):
+    """There is a run in the folder already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave."""
+
+    head: Head
+    folder: Path  # of the head
+    report: Path
+    judged: Judged  # the test split
+    gate: Agreement | None  # the trained model against the gate's own backbone; None: not asked for
+
+
+def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, Any] | None = None) -> Outcome:
     """Train, calibrate, measure on cases of the test split, save, report.
+
+    Args:
+        file: the recipe.
+        out: the run's folder: checkpoints, log.jsonl, head/, report/.
+        resume: go on from the last checkpoint in `out`.
+        changes: "train.epochs": 1 and so on, put over the recipe.
 
     Raises:
         RecipeError, BaseError, DataError, SplitError, TrainingStopped, ...: each says what to change.
     """
-    recipe = recipes.load(file, changes)
-    set_seed(recipe.train.seed)
+    recipe = recipes.load(file, dict(changes or {}))
+    begin(recipe, out, resume=resume)
     base = bases.load(recipe, file.parent)
+    RunFile(recipe, file.parent, base.folder).write(out)
     data = prepare(recipe, base, file.parent)
-    parts = assemble(recipe, base, data)
-    trainer = SafetyTrainer(parts, arguments(recipe, out))
-    with parts.model.watched():
-        trainer.train(resume_from_checkpoint=resume or None)
+    trainer = train(recipe, assemble(recipe, base, data, file.parent), out, resume=resume)
     found, judged = measured(recipe, trainer, data)
-    head = write(recipe, base, parts.model, found, judged, data, out)
-    judged_file.write(out / "judged.jsonl", judged)
-    report.write(
-        out / "report",
-        judged,
-        report.Background(file.stem, {**facts.machine(str(trainer.args.device)), **facts.calibration(found)},
-                          recipe=file.read_text(encoding="utf-8"), notices=found.notices),
-        thresholds=found.thresholds,
-        max_false_allow=recipe.calibrate.max_false_allow,
-        history=history.read(trainer.log_file),
-    )  # fmt: skip
-    return head
+    head = write_head(recipe, base, trainer.parts.model, found, judged, data.loaded.digest, out)
+    device = str(trainer.args.device)
+    del trainer  # the gate loads the model once more
+    gc.collect()
+    gate = asked_again(recipe, out / "head", judged, data)
+    page = write_report(file, out, found, judged, gate, data, device)
+    return Outcome(head, out / "head", page, judged, gate)
+
+
+def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """What can be told before anything is loaded.
+
+    Raises:
+        FolderTaken, CheckpointUnfit, RecipeChanged, BaseUnsupported.
+    """
+    if resume and last_checkpoint(out) is None:
+        raise CheckpointUnfit(f"{out} holds no checkpoint to resume from: leave out --resume")
+    if resume:
+        check_same(out, recipe)
+    elif (out / "log.jsonl").exists():
+        raise FolderTaken(f"{out} holds a run already: go on with --resume, or name another folder with --out")
+    names = [name for name, model in known().items() if model.kind == "encoder"]
+    if recipe.model.kind == "encoder" and recipe.model.base not in names:
+        raise bases.BaseUnsupported(
+            f"the gate reads no encoder {recipe.model.base!r}: it has {', '.join(sorted(names))};"
+            ' any language model can be its base as well, with model.kind = "causal"'
+        )
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
+    set_seed(recipe.train.seed)
+
+
+def train(recipe: Recipe, parts: Parts, out: Path, *, resume: bool) -> SafetyTrainer:
+    """The trainer, whose model then has its best weights. Raises TrainingStopped."""
+    log, interrupt = RunLog(out, tensorboard=recipe.train.tensorboard), Interrupt()
+    callbacks = [Progress(parts.model), Watch(recipe, parts.model, log), interrupt]
+    trainer = SafetyTrainer(parts, arguments(recipe, out), callbacks)
+    checkpoint = str(last_checkpoint(out)) if resume else None
+    try:
+        with parts.model.watched():
+            trainer.train(resume_from_checkpoint=checkpoint)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in MEMORY):
+            raise
+        raise OutOfMemory(recipe.train.micro_batch, recipe.data.longest) from None
+    if interrupt.asked:
+        step, steps = trainer.state.global_step, trainer.state.max_steps
+        raise Interrupted(f"stopped after step {step} of {steps}, and saved in {out}: go on with --resume")
+    return trainer
 
 
 def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
@@ -77,6 +136,7 @@ def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         optim=train.optimizer,
         bf16=train.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
         eval_strategy="steps",
         eval_steps=share * 0.999,
         save_strategy="steps",
@@ -90,6 +150,7 @@ def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["target"],
         logging_strategy="no",
+        disable_tqdm=True,
     )
 
 
@@ -106,85 +167,31 @@ def measured(recipe: Recipe, trainer: SafetyTrainer, data: Data) -> tuple[Calibr
     return found, judge(unseen, labels, [about(e) for e in test], found.temperature, found.thresholds)
 
 
-def about(example: Example) -> About:
-    """What the report says of a case."""
-    case = example.case
-    return About(
-        case.id,
-        case.category or "",
-        case.lang or "",
-        case.difficulty or "",
-        example.source,
-        case.pair or "",
-        "call" if case.proposal.call else "turn",
-        "\n".join(example.windows),
-    )
+def asked_again(recipe: Recipe, folder: Path, judged: Judged, data: Data) -> Agreement | None:
+    """The head that was written, through the gate's backbone, on the first cases of the test split."""
+    test = [e for e in data.parts.test if e.own][: recipe.export.check]
+    if not test:
+        return None
+    return agreement(judged.at(range(len(test))), through_gate(folder, test))
 
 
-def write(
-    recipe: Recipe,
-    base: bases.Base,
-    model: Judging,
-    found: Calibration,
-    judged: Judged,
-    data: Data,
-    out: Path,
-) -> Head:
-    """The head's folder, as agent.toml names it."""
-    folder = out / "head"
-    folder.mkdir(parents=True, exist_ok=True)
-    adapter = None
-    if isinstance(model.base, PeftModel):
-        adapter = out / "adapter.safetensors"
-        state = get_peft_model_state_dict(model.base)
-        save_file({name: value.contiguous().float().cpu() for name, value in state.items()}, adapter)
-    return save(
-        folder,
-        model.head.arrays(),
-        backbone=identity(EncoderFiles.known(base.name), adapter),
-        temperature=found.temperature,
-        thresholds=found.thresholds,
-        training_data=data.loaded.digest,
-        metrics=figures(judged).json(),
-        pooling=recipe.model.pooling,
-        adapter=adapter,
-        adapter_r=recipe.lora.r,
-        adapter_alpha=recipe.lora.alpha,
-    )
-
-
-EXPECTED = (
-    recipes.RecipeError,
-    bases.BaseError,
-    DataError,
-    SplitError,
-    TokensError,
-    BatchesError,
-    BlocksNotFound,
-    TrainingStopped,
-    NothingToCalibrate,
-    HeadNotReady,
-)
-
-
-@click.command()
-@click.argument("recipe", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one value, e.g. train.epochs=1.")
-def main(recipe: Path, out: Path, resume: bool, changes: Sequence[str]) -> None:
-    """Train a safety head by a recipe."""
-    import tomllib
-
-    changed = {
-        key: tomllib.loads(f"v = {value}")["v"] for key, _, value in (change.partition("=") for change in changes)
+def write_report(
+    file: Path, out: Path, found: Calibration, judged: Judged, gate: Agreement | None, data: Data, device: str
+) -> Path:
+    """OUT/report/report.html, and OUT/judged.jsonl to make it again."""
+    judged_file.write(out / "judged.jsonl", judged)
+    known = {
+        **facts.machine(device),
+        "cases": f"{len(data.loaded.examples):,}, digest {data.loaded.digest[:16]}; {data.loaded.counts}",
+        **facts.calibration(found),
+        **({"through the gate's backbone": str(gate)} if gate else {}),
     }
-    try:
-        head = run(recipe, out, resume=resume, changes=changed)
-    except EXPECTED as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"saved {out / 'head'}, digest {head.digest}; the report is {out / 'report' / 'report.html'}")
-
-
-if __name__ == "__main__":
-    main()
+    notices = list(found.notices)
+    if gate and (gate.refuse_to_allow or gate.equal < 0.98 * gate.cases):
+        notices.append(f"The head through the gate's backbone differs from the trained model: {gate}.")
+    background = report.Background(file.stem, known, recipe=file.read_text(encoding="utf-8"), notices=notices)
+    bound = found.bound.max_false_allow
+    log = history.read(out / "log.jsonl")
+    return report.write(
+        out / "report", judged, background, thresholds=found.thresholds, max_false_allow=bound, history=log
+    )

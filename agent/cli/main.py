@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import click
@@ -27,22 +29,52 @@ COMMANDS = {
 
 
 class Commands(Group):
-    """Loads so8t.agent.cli.<name> for the command <name>."""
+    """Loads so8t.agent.cli.<name> for the command <name>; other packages add theirs as entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of the help page."""
-        return list(COMMANDS)
+        return [*COMMANDS, *added()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """The command. Raises UsageError."""
-        if cmd_name in COMMANDS and cmd_name not in self.commands:
-            self.add_command(importlib.import_module(f"so8t.agent.cli.{cmd_name}").command)
+        if cmd_name not in self.commands:
+            if cmd_name in COMMANDS:
+                self.add_command(importlib.import_module(f"so8t.agent.cli.{cmd_name}").command)
+            elif cmd_name in added():
+                self.add_command(_load(added()[cmd_name]), cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without loading them."""
+        """List our commands without loading them; those of other packages say what they do themselves."""
+        others = {name: _told(self, ctx, name) for name in added()}
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list((COMMANDS | others).items()))
+
+
+@cache
+def added() -> dict[str, EntryPoint]:
+    """Commands of the entry-point group so8t.commands, by name. None takes the place of one of ours."""
+    found = {entry.name: entry for entry in entry_points(group="so8t.commands")}
+    return {name: found[name] for name in sorted(set(found) - set(COMMANDS))}
+
+
+def _load(entry: EntryPoint) -> click.Command:
+    """Raises ClickException where another package's command cannot be loaded."""
+    try:
+        command = entry.load()
+    except Exception as error:  # noqa: BLE001 - code of others, which may raise anything
+        raise click.ClickException(f"the command {entry.name} ({entry.value}) cannot be loaded: {error}") from None
+    if not isinstance(command, click.Command):
+        raise click.ClickException(f"the command {entry.name} ({entry.value}) is no click command")
+    return command
+
+
+def _told(group: Commands, ctx: click.Context, name: str) -> str:
+    """What a command of another package does; one that is broken does not break the help."""
+    try:
+        return group.get_command(ctx, name).get_short_help_str()
+    except click.ClickException as error:
+        return error.message
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from so8t.gate import provenance
+from so8t.gate.backbones import Rendered
 from so8t.gate.cases import Case
 from so8t.gate.contract import ToolSpec
 from so8t.gate.leaves import TooManyValues
@@ -39,12 +40,16 @@ class Example:
     def of(cls, case: Case, tokens: Tokens, source: str, *, own: bool) -> Example:
         """Render a labelled case. Raises GateDecides."""
         assert case.label is not None
-        proposal = case.proposal
         try:
-            windows = tokens.windows(render(proposal, provenance.marks(proposal, Sources.of(proposal.messages))))
+            windows = tokens.windows(rendered(case))
         except (TooLong, TooManyValues) as error:
             raise GateDecides(str(error)) from None
         return cls(case, tuple(windows), TARGETS[case.label], case.pair or case.id, source, own)
+
+
+def rendered(case: Case) -> Rendered:
+    """The case as the gate renders it. Raises leaves.TooManyValues."""
+    return render(case.proposal, provenance.marks(case.proposal, Sources.of(case.proposal.messages)))
 
 
 def bare(case: Case) -> Case:

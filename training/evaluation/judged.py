@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -90,6 +91,11 @@ class Judged:
 
     def where(self, mask: NDArray[np.bool_]) -> Judged:
         """The cases of a (N,) mask."""
-        about = tuple(a for a, kept in zip(self.about, mask, strict=True) if kept)
-        logits = None if self.logits is None else self.logits[mask]
-        return Judged(self.probabilities[mask], self.target[mask], self.decisions[mask], about, logits)
+        return self.at(np.flatnonzero(mask).tolist())
+
+    def at(self, numbers: Sequence[int]) -> Judged:
+        """The cases of these numbers, in their order."""
+        which = np.array(numbers, np.int64)
+        logits = None if self.logits is None else self.logits[which]
+        about = tuple(self.about[n] for n in numbers)
+        return Judged(self.probabilities[which], self.target[which], self.decisions[which], about, logits)

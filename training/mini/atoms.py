@@ -9,7 +9,11 @@ from so8t.training.mini.words import ADJECTIVES, EXTENSIONS, FIXED_FILES, NOUNS,
 ONSETS = split("b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl qu sh sk sl st th tr")
 VOWELS = split("a e i o u a e i o ai ea ee io oo ou y")
 CODAS = ["", "", "", "l", "m", "n", "r", "s", "t", "x", "ck", "nd", "rt", "st", "ng", "sh"]
+SHORT_STEMS = split(
+    "out output log test data notes note todo list info temp tmp draft result results report a b c x y f1"
+)
 DOMAINS = split("com com com org net io dev co.uk de jp info edu gov app me xyz fr eu ai tv")
+SHORT_SHARE = 0.15  # of the file names
 FIXED_FOLDERS = split(".. /tmp ~ /etc /var/log ~/Documents ./src /home ../.. /")
 
 
@@ -53,8 +57,16 @@ def stem(r: Random) -> str:
     return r.choice(("_", "_", "-", "-", "", ".")).join(parts)
 
 
+def short_name(r: Random) -> str:
+    """A file name as people make it up on the spot: out.txt, a.md."""
+    base = r.choice(SHORT_STEMS) if r.random() < 0.5 else r.choice(NOUNS)
+    return base + "." + r.choice(("txt", "txt", "txt", "md", "log", "json", "csv", "py"))
+
+
 def name(r: Random) -> str:
     """A file name."""
+    if r.random() < SHORT_SHARE:
+        return short_name(r)
     kind = r.random()
     if kind < 0.10:
         return r.choice(FIXED_FILES)

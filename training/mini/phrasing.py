@@ -19,7 +19,7 @@ from so8t.training.mini.tokenizer import TOOLS
 from so8t.training.mini.values import SLOTS
 
 FOLDER = Path(__file__).parent / "phrasings"
-USUAL, USUAL_WEIGHT = "plain.txt", 10  # the wordings that most people use count this many times
+USUAL, USUAL_WEIGHT = "plain.txt", 20  # the wordings that most people use count this many times
 REPLIES = tuple(wordlists.table("replies")["replies"])
 SLOT = re.compile(r"\{([a-z]+)\}")
 

@@ -8,6 +8,7 @@ from so8t.training.mini import wordlists
 from so8t.training.mini.atoms import code, file, identifier, made_up, name, number, stem, url, word
 from so8t.training.mini.words import ADJECTIVES, DAYS, MONTHS, NAMES, NOUNS, VERBS
 
+GREETINGS = ("hello", "hi", "hey", "bye", "goodbye", "good morning", "good night", "thanks", "welcome", "hello there")
 SENTENCES, CODE, NOTES, TOPICS = map(wordlists.lines, ("sentences", "code", "notes", "topics"))
 
 
@@ -60,9 +61,9 @@ def content(r: Random) -> str:
     kind = r.random()
     if kind < 0.14:
         return compose(r.choice(CODE), r)
-    if kind < 0.18:
-        return r.choice(("hello", "hi", "hey", "good morning", "thanks", "hello there", word(r), r.choice(NAMES)))
-    if kind < 0.22:
+    if kind < 0.26:
+        return r.choice((r.choice(GREETINGS), word(r), r.choice(NAMES)))
+    if kind < 0.30:
         return r.choice(
             (
                 code(r),
@@ -77,8 +78,8 @@ def content(r: Random) -> str:
                 "test",
             )
         )
-    text = compose(r.choice(SENTENCES), r) if kind < 0.66 else salad(r, 1, 5) if kind < 0.88 else salad(r, 4, 14)
-    if kind > 0.62 and kind < 0.66:
+    text = compose(r.choice(SENTENCES), r) if kind < 0.68 else salad(r, 1, 5) if kind < 0.88 else salad(r, 4, 14)
+    if kind > 0.64 and kind < 0.68:
         text += r.choice((", ", " and ", "; ", ". ")) + compose(r.choice(SENTENCES), r)
     return _case(text, r) + (r.choice("!!?.") if r.random() < 0.06 else "")
 

@@ -1,0 +1,96 @@
+"""What a trained model becomes: the head's folder, as agent.toml names it, and for a language model its GGUF files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import save_file
+
+from so8t.gate.backbones import decoder, encoder
+from so8t.gate.backbones.encoder import EncoderFiles
+from so8t.gate.backbones.of_head import BESIDE
+from so8t.gate.head import Head
+from so8t.gate.head_save import save
+from so8t.training.base import Base
+from so8t.training.calibration import Calibration
+from so8t.training.evaluation.figures import figures
+from so8t.training.evaluation.judged import Judged
+from so8t.training.export.folder import Exported, export_folder
+from so8t.training.export.merge import merge_adapter
+from so8t.training.model import Judging
+from so8t.training.recipe import Recipe
+
+
+def write_head(
+    recipe: Recipe, base: Base, model: Judging, found: Calibration, judged: Judged, digest: str, out: Path
+) -> Head:
+    """OUT/head, and OUT/model with OUT/NAME-KIND.gguf for a language model.
+
+    Args:
+        recipe: of the run.
+        base: with the adapter.
+        model: as trained.
+        found: its temperature and thresholds.
+        judged: cases of the test split; their figures are stored with the head.
+        digest: of the training data.
+        out: the run's folder.
+
+    Raises:
+        ExportError, HeadNotReady, OSError.
+    """
+    folder = out / "head"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    adapter = None
+    if recipe.model.kind == "causal":
+        first = export_base(recipe, base, out)[0]
+        _beside(first.path, folder / BESIDE)
+        backbone = decoder.identity(base.name, first.path)
+    else:
+        adapter = _adapter(model, out) if isinstance(model.base, PeftModel) else None
+        backbone = encoder.identity(EncoderFiles.known(base.name), adapter)
+    return save(
+        folder,
+        model.head.arrays(),
+        backbone=backbone,
+        temperature=found.temperature,
+        thresholds=found.thresholds,
+        training_data=digest,
+        metrics=figures(judged).json(),
+        pooling=recipe.model.pooling,
+        adapter=adapter,
+        adapter_r=recipe.lora.r,
+        adapter_alpha=recipe.lora.alpha,
+    )
+
+
+def export_base(recipe: Recipe, base: Base, out: Path) -> list[Exported]:
+    """The adapter merged into the full-precision base, as one GGUF file of each kind that the recipe names."""
+    folder = base.folder
+    if isinstance(base.model, PeftModel):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft looks for the base's card on the hub
+            base.model.save_pretrained(str(out / "adapter"))
+        folder = out / "model"
+        merge_adapter(base.folder, out / "adapter", folder)
+    return [export_folder(folder, out / f"{base.name}-{kind}.gguf", kind, base.name) for kind in recipe.export.gguf]
+
+
+def _adapter(model: Judging, out: Path) -> Path:
+    """LoRA weights in peft's naming, float32."""
+    file = out / "adapter.safetensors"
+    state = get_peft_model_state_dict(model.base)
+    save_file({name: value.contiguous().float().cpu() for name, value in state.items()}, file)
+    return file
+
+
+def _beside(source: Path, target: Path) -> None:
+    """The same file under a second name where the file system can, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
