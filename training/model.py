@@ -74,6 +74,8 @@ class Judging(nn.Module):
         if not self._causal:
             return None
         kept, tokens = learnt(states, labels)  # (N, D), (N,)
+        if not len(tokens):
+            return None  # the LM head would be copied for nothing
         inner: Any = _unwrapped(self.base)
         return token_loss(inner.get_output_embeddings()(kept), tokens)
 

@@ -25,17 +25,20 @@ class RecipeInvalid(RecipeError):
 class Section(BaseModel):
     """No unknown keys, no change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 class Model(Section):
     """The base model, which is never modified, and how the head looks at it."""
 
-    base: str  # a name from `so8t models list`, a folder in the layout of Hugging Face, or a name on its hub
+    base: Annotated[
+        str, Field(min_length=1)
+    ]  # a name from `so8t models list`, a folder in the layout of Hugging Face, or a name on its hub
     kind: Literal["encoder", "causal"]
     pooling: Pooling = "mean"
     quantisation: Literal["none", "nf4"] = "none"
@@ -55,13 +58,13 @@ class Lora(Section):
 class Data(Section):
     """What is learned from. Relative paths are relative to the recipe."""
 
-    cases: tuple[str, ...] = ("../cases",)  # files and folders of labelled cases
+    cases: Annotated[tuple[str, ...], Field(min_length=1)] = ("../cases",)  # files and folders of labelled cases
     public: str = ""  # folder with the files that training/sources.toml names
     balance: Literal["weights", "sampler", "none"] = "weights"
     longest: Annotated[int, Field(ge=16, le=4096)] = 160  # tokens of a training text; longer ones are cut, and counted
-    validation: Share = 0.1
-    calibration: Share = 0.15
-    test: Share = 0.1
+    validation: Part = 0.1
+    calibration: Part = 0.15
+    test: Part = 0.1
     sft: str = ""  # dialogues that the language model goes on learning: "generated", or a JSONL file (data/sft.py)
     sft_share: Share = 0.0  # of the rows of a batch
     skip_bad_lines: bool = False
@@ -82,7 +85,7 @@ class Train(Section):
     gradient_checkpointing: bool = False
     evaluate_every: Annotated[float, Field(gt=0)] = 0.5  # epochs
     patience: Annotated[int, Field(ge=0)] = 4  # evaluations without a better safety score; 0: never stop early
-    seed: int = 8
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 8
     tensorboard: bool = False  # also write what log.jsonl holds for TensorBoard
 
 
@@ -141,11 +144,12 @@ def load(file: Path, changes: dict[str, Any] | None = None) -> Recipe:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeInvalid(f"{file} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also not UTF-8, too large a number, too deep
         raise RecipeInvalid(f"{file} is no TOML: {error}") from None
     for key, value in (changes or {}).items():
         section, _, name = key.partition(".")
-        content.setdefault(section, {})[name] = value
+        if isinstance(content.setdefault(section, {}), dict):  # else the section itself is wrong
+            content[section][name] = value
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

@@ -22,8 +22,6 @@ from so8t.training.indicators import indicators
 from so8t.training.model import Judging, logits_of, trained
 from so8t.training.recipe import Recipe
 
-EVALUATION_BATCH = 32
-
 
 class CheckpointUnfit(Exception):
     """The checkpoint is of another model or recipe, or none is whole. The message says what to do."""
@@ -109,7 +107,7 @@ class SafetyTrainer(Trainer):
 
     def judge(self, rows: EvaluationRows) -> NDArray[np.float64]:
         """(N, 3) logits, of each case its strictest window."""
-        loader = DataLoader(rows, batch_size=EVALUATION_BATCH, collate_fn=self.parts.collator)
+        loader = DataLoader(rows, batch_size=self.args.per_device_train_batch_size, collate_fn=self.parts.collator)
         with self.compute_loss_context_manager():
             logits = logits_of(self.model_wrapped, loader)
         return strictest(logits.numpy(), rows.owners)

@@ -58,7 +58,11 @@ class WholeText:
 
 
 def through_gate(
-    folder: Path, examples: Sequence[Example], *, backbone: Path | None = None, done: Callable[[], object] = lambda: None
+    folder: Path,
+    examples: Sequence[Example],
+    *,
+    backbone: Path | None = None,
+    done: Callable[[], object] = lambda: None,
 ) -> Judged:
     """The head in `folder` asked for each case, as the gate asks it. The other layers of the gate are not.
 
