@@ -16,8 +16,8 @@ from so8t.agent.cli.main import cli
 from so8t.agent.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
-CODE = ("agent", "audit_db", "gate", "tools")
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md")))
+CODE = ("agent", "audit_db", "gate", "tools", "training")
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 So8t = Callable[..., Any]
 
@@ -48,8 +48,8 @@ def check(words: str) -> None:
         if word.startswith("-"):
             names = {name for parameter in command.get_params(context) for name in parameter.opts}
             assert word in names, f"so8t {words}: {command.name} has no option {word}"
-        elif isinstance(command, click.Group) and word != "COMMAND":
-            found = command.get_command(context, word)  # raises UsageError for an unknown one
+        elif isinstance(command, click.Group) and word not in ("COMMAND", "RECIPE"):
+            found = command.resolve_command(context, [word])[1]  # raises UsageError for an unknown one
             assert found is not None
             command = found
 
@@ -89,7 +89,7 @@ def test_every_command_in_the_manual_exists() -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", read(name)):
-        assert "://" in target or (ROOT / target).exists(), target
+        assert "://" in target or (ROOT / name).parent.joinpath(target).exists(), target
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,4 +1,4 @@
-"""`python -m so8t.training ...` is `so8t train ...`: for `accelerate launch -m so8t.training RECIPE`."""
+"""`python -m so8t.training RECIPE` is `so8t train RECIPE`: for `accelerate launch -m so8t.training RECIPE`."""
 
 import sys
 

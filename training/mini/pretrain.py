@@ -4,7 +4,8 @@ DIR receives the model in the layout of transformers (config.json, model.safeten
 to resume from, `log.jsonl` and `run.json` (seed, data digest, sizes, scores). Run the same command again to resume.
 `--start DIR2` begins with the weights and the tokenizer of an earlier run instead of random ones; `--rate` then lowers
 the learning rates (so8t-mini itself: 81.5 minutes from scratch, then with `--rate 0.4` 26 minutes on more phrasings and
-28 minutes on longer conversations; its GGUF file holds the facts of all three runs under `so8t.training`).
+28 minutes on longer conversations, then with `--rate 0.25` 34 minutes on short requests; the last two averaged by
+average.py with a share of 0.7. Its GGUF file holds the facts of all runs under `so8t.training`).
 """
 
 from __future__ import annotations
