@@ -44,11 +44,11 @@ def check(words: str) -> None:
     """The command is there and has the options. Fails otherwise."""
     command: click.Command = cli
     context = click.Context(cli, info_name="so8t")
-    for word in shlex.split(PLACEHOLDER.sub("X", words)):
+    for word in shlex.split(PLACEHOLDER.sub("X", words).replace("RECIPE", "run")):  # what it is short for
         if word.startswith("-"):
             names = {name for parameter in command.get_params(context) for name in parameter.opts}
             assert word in names, f"so8t {words}: {command.name} has no option {word}"
-        elif isinstance(command, click.Group) and word not in ("COMMAND", "RECIPE"):
+        elif isinstance(command, click.Group) and word != "COMMAND":
             found = command.resolve_command(context, [word])[1]  # raises UsageError for an unknown one
             assert found is not None
             command = found

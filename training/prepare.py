@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from so8t.training.data.balance import class_weights
 from so8t.training.data.batches import Batches
 from so8t.training.data.collate import Collator
 from so8t.training.data.dialogues import Dialogue
+from so8t.training.data.example import Example
 from so8t.training.data.load import Loaded, load
 from so8t.training.data.near import grouped
 from so8t.training.data.rows import EvaluationRows, TrainingRows
 from so8t.training.data.sft import dialogues
-from so8t.training.data.splits import Split, split
+from so8t.training.data.splits import Split, split, without
 from so8t.training.data.tokens import HuggingFaceTokens, Tokens, WordPieceTokens, check_base
 from so8t.training.model import Judging
 from so8t.training.recipe import Recipe
@@ -48,9 +50,16 @@ def prepare(recipe: Recipe, base: bases.Base, relative_to: Path) -> Data:
         seed=recipe.train.seed,
         skip_bad_lines=recipe.data.skip_bad_lines,
     )
-    examples = grouped(loaded.examples)
-    shares = {"validation": recipe.data.validation, "calibration": recipe.data.calibration, "test": recipe.data.test}
-    return Data(tokens, loaded, split(examples, **shares, seed=recipe.train.seed))
+    return Data(tokens, loaded, _parts(recipe, grouped(loaded.examples)))
+
+
+def _parts(recipe: Recipe, examples: Sequence[Example]) -> Split:
+    """By shares; or with whole sources as the test part."""
+    shares = {"validation": recipe.data.validation, "calibration": recipe.data.calibration}
+    if not recipe.data.held_out:
+        return split(examples, **shares, test=recipe.data.test, seed=recipe.train.seed)
+    fold = without(examples, recipe.data.held_out)
+    return replace(split(fold.train, **shares, seed=recipe.train.seed), test=fold.held)
 
 
 def tokens_of(recipe: Recipe, base: bases.Base) -> Tokens:

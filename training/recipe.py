@@ -62,9 +62,10 @@ class Data(Section):
     public: str = ""  # folder with the files that training/sources.toml names
     balance: Literal["weights", "sampler", "none"] = "weights"
     longest: Annotated[int, Field(ge=16, le=4096)] = 160  # tokens of a training text; longer ones are cut, and counted
+    held_out: tuple[str, ...] = ()  # sources (or file names) of which nothing is learned: they are the test cases
     validation: Part = 0.1
     calibration: Part = 0.15
-    test: Part = 0.1
+    test: Part = 0.1  # of the cases; not looked at where held_out names sources
     sft: str = ""  # dialogues that the language model goes on learning: "generated", or a JSONL file (data/sft.py)
     sft_share: Share = 0.0  # of the rows of a batch
     skip_bad_lines: bool = False

@@ -17,12 +17,14 @@ from labelled import LABELS, example
 from so8t.training.data.example import Example
 from so8t.training.data.splits import (
     SharesWrong,
+    SourceUnknown,
     SplitTooSmall,
     assign,
     folds,
     leave_one_category_out,
     leave_one_source_out,
     split,
+    without,
 )
 
 
@@ -150,3 +152,20 @@ def test_a_category_that_is_left_out_leaves_no_trace_in_training(examples: list[
         assert {e.case.category for e in fold.held} == {fold.name}
         assert not {e.group for e in fold.train} & {e.group for e in fold.held}
         assert fold.name not in {e.case.category for e in fold.train}
+
+
+def test_sources_that_are_held_out_leave_nothing_of_their_groups_behind() -> None:
+    kept = [example(f"k{i}", LABELS[i % 3], source="own") for i in range(9)]
+    held = [example("h1", source="other", pair="p"), example("h2", "REFUSE", source="other")]
+    partner = example("x", "REFUSE", source="own", pair="p")
+    fold = without([*kept, *held, partner], ["other"])
+    assert [e.case.id for e in fold.held] == ["h1", "h2"]
+    assert [e.case.id for e in fold.train] == [e.case.id for e in kept]
+
+
+def test_a_source_that_is_nowhere_or_that_leaves_too_little_is_an_error() -> None:
+    examples = [example(f"k{i}", LABELS[i % 3], source="own") for i in range(9)]
+    with pytest.raises(SourceUnknown, match="one of own"):
+        without(examples, ["onw"])
+    with pytest.raises(SplitTooSmall, match="fewer sources"):
+        without(examples, ["own"])

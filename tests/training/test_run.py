@@ -283,6 +283,15 @@ def test_broken_lines_can_be_skipped_and_are_counted_in_the_report(tmp_path: Pat
     assert "1 broken" in (tmp_path / "run" / "report" / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_source_that_is_held_out_is_all_that_is_tested_on(tmp_path: Path, one_thread: None) -> None:
+    lines = [case | {"source": "other" if n >= 120 else "own"} for n, case in enumerate(tiny_run.cases())]
+    file = tiny_run.write(tmp_path, lines=lines)
+    words = ("--set", 'data.held_out=["other"]', "--set", "train.epochs=1", "--set", "export.check=0")
+    assert train(file, "--out", tmp_path / "run", *words).exit_code == 0
+    judged = (tmp_path / "run" / "judged.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["source"] for line in judged] == ["other"] * 30
+
+
 def test_a_tokenizer_that_is_not_the_bases_is_an_error(folder: Path) -> None:
     words = small_models.llama3(400)
     shutil.rmtree(folder / "base")

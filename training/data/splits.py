@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from so8t.gate.names import unknown
 from so8t.training.data.example import LABELS, UNSAFE, Example
 
 
@@ -18,6 +19,10 @@ class SplitError(Exception):
 
 class SharesWrong(SplitError):
     """The shares are no shares, or leave nothing to train on."""
+
+
+class SourceUnknown(SplitError):
+    """No case is of this source. The message lists those there are."""
 
 
 class SplitTooSmall(SplitError):
@@ -77,6 +82,24 @@ def folds(examples: Sequence[Example], k: int, seed: int = 8) -> Iterator[Fold]:
 def leave_one_source_out(examples: Sequence[Example]) -> Iterator[Fold]:
     """A fold for each source, by name. Groups that reach into a held source are not trained on."""
     yield from _leave_out(examples, lambda e: e.source)
+
+
+def without(examples: Sequence[Example], sources: Sequence[str]) -> Fold:
+    """Everything of these sources held out, and from training whatever is of a group with it.
+
+    Raises:
+        SourceUnknown: no example is of one of them.
+        SplitTooSmall: what is left to learn from lacks a label.
+    """
+    there = {e.source for e in examples}
+    for name in sources:
+        if name not in there:
+            raise SourceUnknown(unknown("source", name, there))
+    held = tuple(e for e in examples if e.source in sources)
+    touched = {e.group for e in held}
+    train = tuple(e for e in examples if e.group not in touched)
+    _check("what is left to learn from", train, "hold out fewer sources")
+    return Fold(", ".join(sources), train, held)
 
 
 def leave_one_category_out(examples: Sequence[Example]) -> Iterator[Fold]:
