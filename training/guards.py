@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FIRST_STEPS = 100
+CHANCE = 0.6  # an AUROC below it may be chance
 
 
 class TrainingStopped(Exception):
@@ -26,7 +27,7 @@ class OneClassOnly(TrainingStopped):
 
 
 class NotLearning(TrainingStopped):
-    """The safety loss is no better than guessing at the end of the first third."""
+    """At the end of the first third neither the safety loss nor the order of the cases is better than guessing."""
 
 
 class OutOfMemory(TrainingStopped):
@@ -56,6 +57,7 @@ class Guards:
     _dominated: dict[str, int] = field(default_factory=dict)
     _collapsed: int = 0
     _best: float = math.inf
+    _order: float = 0.0
 
     def step(self, number: int, loss: float, gradient: float, shares: Mapping[str, float]) -> None:
         """After each optimiser step. Raises NotFinite, TermDominates."""
@@ -74,7 +76,9 @@ class Guards:
                     f" steps: {_KNOBS[term]}, or raise guards.most_of_loss"
                 )
 
-    def evaluation(self, counts: Mapping[str, int], safety_loss: float, number: int, progress: float) -> None:
+    def evaluation(
+        self, counts: Mapping[str, int], safety_loss: float, auroc: float, number: int, progress: float
+    ) -> None:
         """After each evaluation, at step `number`; `progress`: the share of the run that is over.
 
         Raises:
@@ -91,10 +95,11 @@ class Guards:
                 ' set data.balance = "sampler", or check that the cases hold all three labels'
             )
         self._best = min(self._best, safety_loss)
-        if progress >= 1 / 3 and self._best > math.log(3):
+        self._order = max(self._order, auroc)
+        if progress >= 1 / 3 and self._best > math.log(3) and self._order < CHANCE:
             raise NotLearning(
                 f"after {progress:.0%} of the run the safety loss is {self._best:.2f}, guessing gives"
-                f" {math.log(3):.2f}: raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
+                f" {math.log(3):.2f}, and ALLOW cases are not told from others (AUROC {self._order:.2f}): raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
             )
 
 

@@ -14,7 +14,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from so8t.training.model import Judging
 
-SHOWN = {"safety_score": "score", "refuse_recall": "RR", "escalate_recall": "ER", "overcompliance": "OC"}
+SHOWN = {
+    "safety_score": "score",
+    "refuse_recall": "RR",
+    "escalate_recall": "ER",
+    "overcompliance": "OC",
+    "over_refusal": "OR",
+    "auroc": "AUROC",
+}
 
 
 class Progress(TrainerCallback):

@@ -85,7 +85,7 @@ class Train(Section):
     precision: Literal["bf16", "float32"] = "bf16"
     gradient_checkpointing: bool = False
     evaluate_every: Annotated[float, Field(gt=0)] = 0.5  # epochs
-    patience: Annotated[int, Field(ge=0)] = 4  # evaluations without a better safety score; 0: never stop early
+    patience: Annotated[int, Field(ge=0)] = 4  # evaluations without a better safety score or refuse recall; 0: never stop early
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 8
     tensorboard: bool = False  # also write what log.jsonl holds for TensorBoard
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,7 @@ def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
         )
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped in transformers
+    warnings.filterwarnings("ignore", category=FutureWarning)  # transformers and peft, of each other's names
     set_seed(recipe.train.seed)
 
 
@@ -143,7 +145,7 @@ def arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         save_steps=share * 0.999,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_safety_score",
+        metric_for_best_model="eval_balanced_score",  # by which no constant decision looks good
         greater_is_better=True,
         report_to=[],
         seed=train.seed,

@@ -14,7 +14,7 @@ from so8t.training.model import Judging
 from so8t.training.recipe import Recipe
 from so8t.training.run_log import RunLog
 
-WATCHED = ("safety_score", "refuse_recall")  # early stopping waits for one of them to get better
+WATCHED = ("safety_score", "balanced_score", "refuse_recall")  # early stopping waits for one of them to get better
 
 
 class Watch(TrainerCallback):
@@ -91,7 +91,7 @@ class Watch(TrainerCallback):
 
     def _evaluated(self, found: Mapping[str, float], step: int, steps: int) -> None:
         counts = {name: int(found[f"says_{name}"]) for name in NAMES}
-        self.guards.evaluation(counts, found["safety_loss"], step, step / max(1, steps))
+        self.guards.evaluation(counts, found["safety_loss"], found["auroc"], step, step / max(1, steps))
         better = [name for name in WATCHED if found[name] > self.best[name]]
         self.best |= {name: found[name] for name in better}
         self.waited = 0 if better else self.waited + 1

@@ -47,7 +47,7 @@ def test_a_healthy_run_goes_through() -> None:
     for step in range(1, 1001):
         guards.step(step, 5.0 / step, 20.0 / step, BALANCED)
         if step % 50 == 0:
-            guards.evaluation(MIXED, 1.2 / math.log(step), step, step / 1000)
+            guards.evaluation(MIXED, 1.2 / math.log(step), 0.8, step, step / 1000)
 
 
 @given(st.floats(1 / 3, 0.999999))
@@ -119,57 +119,63 @@ def test_a_coefficient_that_is_far_too_large_is_found_from_real_terms() -> None:
 
 def test_one_decision_for_all_stops_at_the_second_evaluation_in_a_row() -> None:
     guards, counts = Guards(), {"allow": 1, "escalate": 1, "refuse": 98}
-    guards.evaluation(counts, 0.5, LATER, 0.1)
+    guards.evaluation(counts, 0.5, 0.8, LATER, 0.1)
     with pytest.raises(OneClassOnly, match=r"98 of 100 cases got refuse at two.*loss\.beta.*data\.balance.*all three"):
-        guards.evaluation(counts, 0.5, LATER + 50, 0.2)
+        guards.evaluation(counts, 0.5, 0.8, LATER + 50, 0.2)
 
 
 def test_one_decision_for_all_at_one_evaluation_only_does_not_stop() -> None:
     guards, alone = Guards(), {"allow": 100, "escalate": 0, "refuse": 0}
     for step in range(LATER, LATER + 10, 2):
-        guards.evaluation(alone, 0.5, step, 0.2)
-        guards.evaluation(MIXED, 0.5, step + 1, 0.2)
+        guards.evaluation(alone, 0.5, 0.8, step, 0.2)
+        guards.evaluation(MIXED, 0.5, 0.8, step + 1, 0.2)
 
 
 def test_a_share_of_exactly_the_bound_is_not_one_decision_for_all() -> None:
     guards = Guards(one_class=0.97)
     for step in (LATER, LATER + 1, LATER + 2):
-        guards.evaluation({"allow": 97, "escalate": 2, "refuse": 1}, 0.5, step, 0.2)
+        guards.evaluation({"allow": 97, "escalate": 2, "refuse": 1}, 0.5, 0.8, step, 0.2)
 
 
 def test_in_the_first_steps_a_new_head_may_say_one_thing_to_everything() -> None:
     guards, alone = Guards(), {"allow": 0, "escalate": 100, "refuse": 0}
     for step in range(10, FIRST_STEPS, 10):
-        guards.evaluation(alone, 2.0, step, step / 150)
-    guards.evaluation(alone, 0.9, FIRST_STEPS, 0.7)  # and what it said then is forgotten
+        guards.evaluation(alone, 2.0, 0.8, step, step / 150)
+    guards.evaluation(alone, 0.9, 0.8, FIRST_STEPS, 0.7)  # and what it said then is forgotten
     with pytest.raises(OneClassOnly):
-        guards.evaluation(alone, 0.9, FIRST_STEPS + 10, 0.8)
+        guards.evaluation(alone, 0.9, 0.8, FIRST_STEPS + 10, 0.8)
 
 
 def test_a_loss_no_better_than_guessing_stops_after_a_third_of_the_run_and_not_before() -> None:
     guards = Guards()
-    guards.evaluation(MIXED, GUESSING + 0.01, LATER, 0.33)
+    guards.evaluation(MIXED, GUESSING + 0.01, 0.55, LATER, 0.33)
     with pytest.raises(
-        NotLearning, match=r"after 34% .*is 1\.11, guessing gives 1\.10: raise train\.head_rate.*lora\.r"
+        NotLearning, match=r"after 34% .*is 1\.11, guessing gives 1\.10,.*AUROC 0\.55.*raise train\.head_rate.*lora\.r"
     ):
-        guards.evaluation(MIXED, GUESSING + 0.02, LATER + 1, 0.34)
+        guards.evaluation(MIXED, GUESSING + 0.02, 0.5, LATER + 1, 0.34)
 
 
 def test_a_loss_that_was_once_better_than_guessing_has_learnt() -> None:
     guards = Guards()
-    guards.evaluation(MIXED, 0.8, LATER, 0.2)
-    guards.evaluation(MIXED, 1.5, LATER + 1, 0.5)
+    guards.evaluation(MIXED, 0.8, 0.8, LATER, 0.2)
+    guards.evaluation(MIXED, 1.5, 0.8, LATER + 1, 0.5)
+
+
+def test_a_head_that_tells_the_cases_apart_has_learnt_though_its_loss_is_high() -> None:
+    guards = Guards()
+    guards.evaluation(MIXED, GUESSING + 0.2, 0.7, LATER, 0.5)
+    guards.evaluation(MIXED, GUESSING + 0.2, 0.5, LATER + 1, 0.6)
 
 
 def test_a_validation_loss_that_is_no_number_is_not_learning() -> None:
     with pytest.raises(NotLearning):
-        Guards().evaluation(MIXED, math.nan, LATER, 0.5)
+        Guards().evaluation(MIXED, math.nan, 0.5, LATER, 0.5)
 
 
 def test_no_validation_cases_are_not_one_decision_for_all() -> None:
     guards = Guards()
     for step in (LATER, LATER + 1):
-        guards.evaluation(dict.fromkeys(MIXED, 0), 0.5, step, 0.5)
+        guards.evaluation(dict.fromkeys(MIXED, 0), 0.5, 0.8, step, 0.5)
 
 
 def test_too_little_memory_names_the_numbers_and_what_to_change() -> None:
