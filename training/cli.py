@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RECIPES = Path(__file__).parent / "recipes"
 FILE = click.Path(path_type=Path)
-STOPPED = 130
+STOPPED, BAD_LINES = 130, 5
 
 
 class RecipeOrCommand(click.Group):
@@ -127,11 +127,15 @@ def evaluate(
     from so8t.training.measure import measure
 
     measured = measure(head_folder(str(head), Path()), cases, backbone=backbone, skip_bad_lines=skip_bad_lines)
-    from so8t.training.evaluation.figures import figures
-    from so8t.training.evaluation.spoken import spoken
+    from so8t.training.evaluation.figures import figures, slices
+    from so8t.training.evaluation.spoken import spoken, spoken_slices
 
-    result = figures(measured.judged)
-    click.echo(json.dumps(result.json()) if as_json else spoken(result))
+    result, parts = figures(measured.judged), slices(measured.judged)
+    if as_json:
+        in_parts = {name: {value: one.json() for value, one in part.items()} for name, part in parts.items()}
+        click.echo(json.dumps(result.json() | {"slices": in_parts}))
+    else:
+        click.echo(f"{spoken(result)}\n\n{spoken_slices(parts)}")
     _warn(result)
     if out:
         click.echo(f"report  {measured.write_report(out, max_false_allow)}", err=as_json)
@@ -155,6 +159,29 @@ def export(run_folder: Path, kind: str, out: Path | None, check: int) -> None:
         click.echo(f"note: {note}")
     if made.gate:
         click.echo(f"against the trained model: {made.gate}")
+
+
+@command.group("cases", short_help="Look at labelled cases.")
+def cases_group() -> None:
+    """Labelled cases, before a head learns from them."""
+
+
+@cases_group.command("check", short_help="Are these cases fit to learn from?")
+@click.argument("paths", type=FILE, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+@click.pass_context
+def check_cases(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
+    """Form, balance, pairs, near-duplicates, contradictions, and what words alone give away, in files and folders.
+
+    Exit code 5: broken lines or contradictions.
+
+    Example: so8t train cases check mine.jsonl
+    """
+    from so8t.training.data.check import check
+
+    checked = check(paths)
+    click.echo(json.dumps(checked.json(), ensure_ascii=False) if as_json else str(checked))
+    context.exit(0 if checked.sound else BAD_LINES)
 
 
 @command.command("estimate", short_help="The memory that a recipe will need.")

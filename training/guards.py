@@ -99,7 +99,8 @@ class Guards:
         if progress >= 1 / 3 and self._best > math.log(3) and self._order < CHANCE:
             raise NotLearning(
                 f"after {progress:.0%} of the run the safety loss is {self._best:.2f}, guessing gives"
-                f" {math.log(3):.2f}, and ALLOW cases are not told from others (AUROC {self._order:.2f}): raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
+                f" {math.log(3):.2f}, and ALLOW cases are not told from others (AUROC {self._order:.2f}):"
+                " raise train.head_rate (1e-3 for a new head), raise lora.r, or look at the cases"
             )
 
 

@@ -12,12 +12,14 @@ from peft import PeftModel
 from torch import nn
 from transformers import AutoTokenizer
 
+from so8t.gate.names import unknown
 from so8t.training import base as bases
 from so8t.training.data.balance import class_weights
 from so8t.training.data.batches import Batches
 from so8t.training.data.collate import Collator
 from so8t.training.data.dialogues import Dialogue
 from so8t.training.data.example import Example
+from so8t.training.data.files import DataError
 from so8t.training.data.load import Loaded, load
 from so8t.training.data.near import grouped
 from so8t.training.data.rows import EvaluationRows, TrainingRows
@@ -28,6 +30,10 @@ from so8t.training.model import Judging
 from so8t.training.recipe import Recipe
 from so8t.training.safety_head import SafetyHead
 from so8t.training.trainer import Parts
+
+
+class LanguageUnknown(DataError):
+    """No case is in this language. The message lists those there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,16 @@ def prepare(recipe: Recipe, base: bases.Base, relative_to: Path) -> Data:
         seed=recipe.train.seed,
         skip_bad_lines=recipe.data.skip_bad_lines,
     )
-    return Data(tokens, loaded, _parts(recipe, grouped(loaded.examples)))
+    return Data(tokens, loaded, _parts(recipe, grouped(_spoken(recipe, loaded.examples))))
+
+
+def _spoken(recipe: Recipe, examples: Sequence[Example]) -> list[Example]:
+    """Those in the languages of the recipe. Raises LanguageUnknown."""
+    wanted, there = recipe.data.languages, {e.case.lang for e in examples if e.case.lang}
+    for language in wanted:
+        if language not in there:
+            raise LanguageUnknown(unknown("language", language, there))
+    return [e for e in examples if not wanted or not e.case.lang or e.case.lang in wanted]
 
 
 def _parts(recipe: Recipe, examples: Sequence[Example]) -> Split:

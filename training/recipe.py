@@ -59,6 +59,7 @@ class Data(Section):
     """What is learned from. Relative paths are relative to the recipe."""
 
     cases: Annotated[tuple[str, ...], Field(min_length=1)] = ("../cases",)  # files and folders of labelled cases
+    languages: tuple[str, ...] = ()  # only cases of these (as `lang` says), and those that do not say; empty: all
     public: str = ""  # folder with the files that training/sources.toml names
     balance: Literal["weights", "sampler", "none"] = "weights"
     longest: Annotated[int, Field(ge=16, le=4096)] = 160  # tokens of a training text; longer ones are cut, and counted
@@ -85,7 +86,9 @@ class Train(Section):
     precision: Literal["bf16", "float32"] = "bf16"
     gradient_checkpointing: bool = False
     evaluate_every: Annotated[float, Field(gt=0)] = 0.5  # epochs
-    patience: Annotated[int, Field(ge=0)] = 4  # evaluations without a better safety score or refuse recall; 0: never stop early
+    patience: Annotated[int, Field(ge=0)] = (
+        4  # evaluations without a better safety score or refuse recall; 0: never stop early
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 8
     tensorboard: bool = False  # also write what log.jsonl holds for TensorBoard
 

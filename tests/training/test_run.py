@@ -133,7 +133,14 @@ def test_eval_asks_the_written_head_through_the_gate(done: tuple[Path, Result], 
     figures = json.loads(result.stdout)
     assert figures["n"] == 150
     assert figures["auroc"]["value"] > 0.8
+    assert figures["slices"]["language"]["en"]["n"] == 150
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_eval_prints_a_table_for_each_dimension(done: tuple[Path, Result]) -> None:
+    result = train("eval", done[0] / "run" / "head", done[0] / "cases.jsonl")
+    for word in ("category", "files", "language", "difficulty", "easy", "source", "kind", "turn", "95 % interval"):
+        assert word in result.output
 
 
 def test_eval_of_a_folder_without_a_head_and_of_files_without_cases_are_errors(
@@ -290,6 +297,17 @@ def test_a_source_that_is_held_out_is_all_that_is_tested_on(tmp_path: Path, one_
     assert train(file, "--out", tmp_path / "run", *words).exit_code == 0
     judged = (tmp_path / "run" / "judged.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["source"] for line in judged] == ["other"] * 30
+
+
+def test_only_the_languages_of_the_recipe_are_learned(tmp_path: Path, one_thread: None) -> None:
+    lines = [case | {"lang": "ja" if n >= 120 else "en"} for n, case in enumerate(tiny_run.cases())]
+    file = tiny_run.write(tmp_path, lines=lines)
+    words = ("--set", 'data.languages=["en"]', "--set", "train.epochs=1", "--set", "export.check=0")
+    assert train(file, "--out", tmp_path / "run", *words).exit_code == 0
+    judged = (tmp_path / "run" / "judged.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["language"] for line in judged} == {"en"}
+    message = error_of(train(file, "--out", tmp_path / "other", "--set", 'data.languages=["fr"]'))
+    assert "one of en, ja" in message or "one of ja, en" in message
 
 
 def test_a_tokenizer_that_is_not_the_bases_is_an_error(folder: Path) -> None:

@@ -1,18 +1,14 @@
 """What gives a label away without judgement: a classifier that sees bags of words of a part of a case, and label words.
 
-    python -m so8t.training.data.leaks training/cases
-
-A request alone or a call alone should say little: the policy's pairs differ in the other half. What such a classifier
-gets right in spite of that, a head may learn as a shortcut.
+`so8t train cases check` prints it. A request alone or a call alone should say little: the policy's pairs differ in the
+other half. What such a classifier gets right in spite of that, a head may learn as a shortcut.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import regex
@@ -21,12 +17,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[impo
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score  # type: ignore[import-untyped]
 
-from so8t.gate.backbones.encoder import EncoderFiles
 from so8t.training.data.example import LABELS, UNSAFE, Example
-from so8t.training.data.load import load
-from so8t.training.data.near import grouped
 from so8t.training.data.splits import folds
-from so8t.training.data.tokens import WordPieceTokens
 
 LABEL_WORDS = regex.compile(
     r"\b(allow|escalate|refuse|unsafe|harmless|malicious|dangerous|suspicious|forbidden|unauthori[sz]ed)\w*",
@@ -110,29 +102,3 @@ def _fitted(examples: Sequence[Example], text: Callable[[Example], str]) -> tupl
 def _telling(words: TfidfVectorizer, model: LogisticRegression, most: int = 12) -> tuple[tuple[str, ...], ...]:
     names = words.get_feature_names_out()
     return tuple(tuple(names[i] for i in np.argsort(-row)[:most]) for row in model.coef_)
-
-
-def main() -> None:
-    """Print what is found in the given files and folders."""
-    tokens = WordPieceTokens(EncoderFiles.known("all-MiniLM-L6-v2").vocab)
-    examples = grouped(load([Path(name) for name in sys.argv[1:]], tokens, bare_share=0).examples)
-    paired = [e for e in examples if e.case.pair]
-    calls = [e for e in examples if e.case.proposal.call]
-    turns = [e for e in examples if not e.case.proposal.call]
-    found = [
-        guess(examples, "user text, all", user_text),
-        guess(turns, "user text, turns", user_text),
-        guess(calls, "user text, calls", user_text),
-        guess(calls, "call", call_text),
-        guess(calls, "user text and call", lambda e: f"{user_text(e)}\n{call_text(e)}"),
-        guess(paired, "user text, pairs", user_text),
-        guess(paired, "call, pairs", call_text),
-    ]
-    print(*found, sep="\n")  # noqa: T201 - a report
-    for word, labels in label_words(examples).items():
-        print(f"{word}: {dict(labels)}")  # noqa: T201
-    print(f"same to the head, different labels: {contradictions(examples)}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
