@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,12 @@ def _alike(found: Sequence[Example], examples: Sequence[Example]) -> tuple[tuple
 
 def _guesses(examples: Sequence[Example]) -> tuple[Guess, ...]:
     calls = [e for e in examples if e.case.proposal.call]
-    asked = [(examples, "user text", user_text), (calls, "call", call_text)]
-    asked.append((calls, "user text and call", lambda e: f"{user_text(e)}\n{call_text(e)}"))
-    asked.append(([e for e in examples if e.case.pair], "user text, pairs", user_text))
+    asked: list[tuple[Sequence[Example], str, Callable[[Example], str]]] = [
+        (examples, "user text", user_text),
+        (calls, "call", call_text),
+        (calls, "user text and call", lambda e: f"{user_text(e)}\n{call_text(e)}"),
+        ([e for e in examples if e.case.pair], "user text, pairs", user_text),
+    ]
     found = []
     for some, part, text in asked:
         try:
