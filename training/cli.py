@@ -209,7 +209,8 @@ def _warn(result: Figures) -> None:
     lift = result.lift
     if lift and result.constant and (lift.interval[0] if lift.interval else lift.value) <= 0:
         click.echo(
-            f"warning: by the combined score no better than always {result.constant.decision}: do not rely on it", err=True
+            f"warning: by the combined score no better than always {result.constant.decision}: do not rely on it",
+            err=True,
         )
 
 

@@ -15,6 +15,7 @@ from so8t.training.data.load import Counts, read
 from so8t.training.evaluation import judged_file
 from so8t.training.export import kinds
 from so8t.training.export.folder import export_folder
+from so8t.training.finish import texts_of
 from so8t.training.run_file import RunFile
 from so8t.training.verdicts import Agreement, WholeText, agreement, through_gate
 
@@ -53,11 +54,13 @@ def export_run(run: Path, kind: str, out: Path, *, most: int = 500) -> ExportedH
     name = head.meta.backbone.removeprefix(decoder.PREFIX).partition("@")[0]
     out.mkdir(parents=True, exist_ok=True)
     model = run / "model" if (run / "model").is_dir() else known.base
-    made = export_folder(model, out / BESIDE, kind, name)
-    on_file(head, name, out)
     judged = judged_file.read(run / "judged.jsonl")
     wanted = {about.id: number for number, about in enumerate(judged.about)}
-    cases = _cases(known, set(wanted))[:most]
+    all_cases = _cases(known)
+    others = [e for e in all_cases if e.case.id not in wanted]
+    made = export_folder(model, out / BESIDE, kind, name, texts_of(others))
+    on_file(head, name, out)
+    cases = [e for e in all_cases if e.case.id in wanted][:most]
     if not cases:
         return ExportedHead(out, made.bytes, None, made.notes)
     first = [wanted[e.case.id] for e in cases]
@@ -79,7 +82,6 @@ def on_file(head: Head, name: str, folder: Path) -> Head:
     )
 
 
-def _cases(known: RunFile, ids: set[str]) -> list[Example]:
+def _cases(known: RunFile) -> list[Example]:
     paths = [known.relative_to / path for path in known.recipe.data.cases]
-    found = read(files.found(paths), WholeText(), Counts(), bare_share=0.0, skip_bad_lines=True)
-    return [example for example in found if example.case.id in ids]
+    return list(read(files.found(paths), WholeText(), Counts(), bare_share=0.0, skip_bad_lines=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from peft import PeftModel, get_peft_model_state_dict
@@ -17,16 +18,18 @@ from so8t.gate.head import Head
 from so8t.gate.head_save import save
 from so8t.training.base import Base
 from so8t.training.calibration import Calibration
+from so8t.training.data.example import Example
 from so8t.training.evaluation.figures import figures
 from so8t.training.evaluation.judged import Judged
 from so8t.training.export.folder import Exported, export_folder
 from so8t.training.export.merge import merge_adapter
 from so8t.training.model import Judging
+from so8t.training.prepare import Data
 from so8t.training.recipe import Recipe
 
 
 def write_head(
-    recipe: Recipe, base: Base, model: Judging, found: Calibration, judged: Judged, digest: str, out: Path
+    recipe: Recipe, base: Base, model: Judging, found: Calibration, judged: Judged, data: Data, out: Path
 ) -> Head:
     """OUT/head, and OUT/model with OUT/NAME-KIND.gguf for a language model.
 
@@ -36,7 +39,7 @@ def write_head(
         model: as trained.
         found: its temperature and thresholds.
         judged: cases of the test split; their figures are stored with the head.
-        digest: of the training data.
+        data: what was learned from.
         out: the run's folder.
 
     Raises:
@@ -47,7 +50,7 @@ def write_head(
     folder.mkdir(parents=True)
     adapter = None
     if recipe.model.kind == "causal":
-        first = export_base(recipe, base, out)[0]
+        first = export_base(recipe, base, out, texts_of(data.parts.train))[0]
         _beside(first.path, folder / BESIDE)
         backbone = decoder.identity(base.name, first.path)
     else:
@@ -59,7 +62,7 @@ def write_head(
         backbone=backbone,
         temperature=found.temperature,
         thresholds=found.thresholds,
-        training_data=digest,
+        training_data=data.loaded.digest,
         metrics=figures(judged).json(),
         pooling=recipe.model.pooling,
         adapter=adapter,
@@ -68,7 +71,12 @@ def write_head(
     )
 
 
-def export_base(recipe: Recipe, base: Base, out: Path) -> list[Exported]:
+def texts_of(examples: Sequence[Example], most: int = 128) -> list[str]:
+    """What a quantiser looks at: the first window of some of the cases, spread over all."""
+    return [e.windows[0] for e in examples[:: max(1, len(examples) // most)][:most]]
+
+
+def export_base(recipe: Recipe, base: Base, out: Path, texts: Sequence[str]) -> list[Exported]:
     """The adapter merged into the full-precision base, as one GGUF file of each kind that the recipe names."""
     folder = base.folder
     if isinstance(base.model, PeftModel):
@@ -77,7 +85,8 @@ def export_base(recipe: Recipe, base: Base, out: Path) -> list[Exported]:
             base.model.save_pretrained(str(out / "adapter"))
         folder = out / "model"
         merge_adapter(base.folder, out / "adapter", folder)
-    return [export_folder(folder, out / f"{base.name}-{kind}.gguf", kind, base.name) for kind in recipe.export.gguf]
+    paths = {kind: out / f"{base.name}-{kind}.gguf" for kind in recipe.export.gguf}
+    return [export_folder(folder, path, kind, base.name, texts) for kind, path in paths.items()]
 
 
 def _adapter(model: Judging, out: Path) -> Path:

@@ -74,7 +74,7 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
     data = prepare(recipe, base, file.parent)
     trainer = train(recipe, assemble(recipe, base, data, file.parent), out, resume=resume)
     found, judged = measured(recipe, trainer, data)
-    head = write_head(recipe, base, trainer.parts.model, found, judged, data.loaded.digest, out)
+    head = write_head(recipe, base, trainer.parts.model, found, judged, data, out)
     device = str(trainer.args.device)
     del trainer  # the gate loads the model once more
     gc.collect()

@@ -17,6 +17,7 @@ import small_models as small  # noqa: E402  # after importorskip: the extra may 
 from so8t.training.export import errors  # noqa: E402
 from so8t.training.export.compare import compare  # noqa: E402
 from so8t.training.export.folder import export_folder  # noqa: E402
+from so8t.training.export.importance import importance  # noqa: E402
 from so8t.training.export.quantize import quantize  # noqa: E402
 
 WIDE = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 3, "initializer_range": 0.05}
@@ -164,3 +165,27 @@ def test_a_text_beyond_the_limit_or_none_is_an_error(narrow: Path, tmp_path: Pat
         compare(narrow, tmp_path / "model.gguf", ["a b " * 600])
     with pytest.raises(errors.ExportError, match="at least one text"):
         compare(narrow, tmp_path / "model.gguf", [])
+
+
+def test_what_texts_make_important_is_rounded_less(wide: Path, tmp_path: Path) -> None:
+    exact = tensors(export_folder(wide, tmp_path / "f32.gguf", "f32").path)
+    plain = tensors(export_folder(wide, tmp_path / "plain.gguf", "q4_k_m").path)
+    weighed = tensors(export_folder(wide, tmp_path / "weighed.gguf", "q4_k_m", texts=small.TEXTS).path)
+    assert exact.keys() == plain.keys() == weighed.keys()
+    matters = importance(wide, small.TEXTS)
+
+    def error(found: dict[str, Any]) -> float:
+        """The squared rounding error of all blocks' matrices, each column by what it matters."""
+        names = [name for name in matters if name.startswith("blk")]
+        wrong = {n: gguf.quants.dequantize(found[n].data, found[n].tensor_type) - exact[n].data for n in names}
+        return sum(float((wrong[n] ** 2 * matters[n]).sum()) for n in names)
+
+    assert error(weighed) < 0.97 * error(plain)
+
+
+def test_importance_has_a_number_for_each_input_of_each_matrix(wide: Path) -> None:
+    found = importance(wide, small.TEXTS[:2])
+    assert found["blk.0.ffn_down.weight"].shape == (512,)
+    assert found["blk.2.attn_q.weight"].shape == (256,)
+    assert len(found) == 3 * 7 + 1  # blocks, and the head
+    assert all((values > 0).all() for values in found.values())

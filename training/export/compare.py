@@ -18,7 +18,7 @@ from so8t.training.export import tokenizer
 from so8t.training.export.architecture import ENCODER
 from so8t.training.export.child import HOURS, with_llama_cpp
 from so8t.training.export.errors import ExportError, UnreadableFolder, told_as
-from so8t.training.export.folder import config_of
+from so8t.training.export.folder_config import config_of
 
 Arrays = dict[str, NDArray[np.float32]]
 

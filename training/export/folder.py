@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from transformers import AutoConfig, PretrainedConfig
 
 from so8t.training.export import architecture, bert, gguf_file, kinds, tensors, tokenizer
 from so8t.training.export.errors import UnreadableFolder, told_as
+from so8t.training.export.folder_config import config_of
+from so8t.training.export.importance import importance
 from so8t.training.export.quantize import quantize
 from so8t.training.export.weights import FolderWeights
 
@@ -26,7 +28,9 @@ class Exported:
     notes: tuple[str, ...]  # what the user should know about it, one sentence each
 
 
-def export_folder(folder: Path, path: Path, kind: str = "q8_0", name: str | None = None) -> Exported:
+def export_folder(
+    folder: Path, path: Path, kind: str = "q8_0", name: str | None = None, texts: Sequence[str] = ()
+) -> Exported:
     """Write the model in `folder` to `path`.
 
     Args:
@@ -34,6 +38,7 @@ def export_folder(folder: Path, path: Path, kind: str = "q8_0", name: str | None
         path: the file to be.
         kind: f32, f16, bf16, q8_0, or q4_k_m (made by llama.cpp from a temporary file of floats beside `path`).
         name: what the model is called in the file; the folder's name if None.
+        texts: such as the model will read; q4_k_m then rounds less what matters to them (importance.py).
 
     Raises ExportError (each of its subclasses), OSError.
     """
@@ -44,25 +49,9 @@ def export_folder(folder: Path, path: Path, kind: str = "q8_0", name: str | None
         with TemporaryDirectory(dir=path.absolute().parent) as made:
             floats = Path(made) / "floats.gguf"
             notes = _write(folder, floats, _floats(folder), name)
-            notes += quantize(floats, path, kind).notes
+            weights = importance(folder, texts) if texts else {}
+            notes += quantize(floats, path, kind, importance=weights).notes
     return Exported(path, kind, path.stat().st_size, notes)
-
-
-def config_of(folder: Path) -> PretrainedConfig:
-    """The config of a model. Raises UnreadableFolder, UnknownArchitecture."""
-    architecture.check(_model_type(folder / "config.json"))
-    with told_as(UnreadableFolder, folder / "config.json"):
-        config: PretrainedConfig = AutoConfig.from_pretrained(folder)
-        return config
-
-
-def _model_type(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnreadableFolder(
-            f"{path} names no model_type ({error!r}): the folder is no model in the layout of Hugging Face"
-        ) from None
 
 
 def _write(folder: Path, path: Path, kind: str, name: str | None) -> tuple[str, ...]:

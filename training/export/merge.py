@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from so8t.training.export import architecture, bert, tokenizer
 from so8t.training.export.errors import AdapterUnfit, ExportError, UnreadableFolder, told_as
-from so8t.training.export.folder import config_of
+from so8t.training.export.folder_config import config_of
 
 ADAPTER = "adapter_model.safetensors"
 

@@ -24,12 +24,16 @@ class Quantiser:
     METHODS = frozenset({"quantize"})
 
     def quantize(self, payload: Json) -> Json:
-        """`payload`: {"source", "target": paths, "type": llama_ftype, "threads"}. Raises LlamaError."""
+        """`payload`: {"source", "target", "importance": paths, "type": llama_ftype, "threads"}. Raises LlamaError."""
         llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_quantize_default_params()
         params.ftype = payload["type"]
         params.nthread = payload["threads"]
+        with np.load(payload["importance"]) as given:
+            kept = {name: np.ascontiguousarray(given[name], np.float32) for name in given.files}
+        if kept:
+            params.imatrix = _importance(kept)
         source, target = str(payload["source"]).encode(), str(payload["target"]).encode()
         if llama_cpp.llama_model_quantize(source, target, ctypes.byref(params)) != 0:
             raise LlamaError(f"llama.cpp cannot quantise it: {_errors[-1] if _errors else 'no reason given'}")
@@ -89,6 +93,15 @@ class Reader:
             return states, np.empty((length, 0), np.float32)
         size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
         return states, _array(llama_cpp.llama_get_logits(context), (length, size))
+
+
+def _importance(given: dict[str, NDArray[np.float32]]) -> Any:
+    """What llama.cpp takes: name, numbers, how many; an entry without a name ends it."""
+    floats = ctypes.POINTER(ctypes.c_float)
+    entries = (llama_cpp.llama_model_imatrix_data * (len(given) + 1))()
+    for entry, (name, values) in zip(entries, given.items(), strict=False):
+        entry.name, entry.data, entry.size = name.encode(), values.ctypes.data_as(floats), values.size
+    return entries
 
 
 def _array(pointer: Any, shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import gguf
+import numpy as np
+from numpy.typing import NDArray
 
 from so8t.gate.worker.supervisor import Worker
 from so8t.training.export import kinds
@@ -26,11 +31,18 @@ class Quantised:
     notes: tuple[str, ...]  # which tensors the kind does not fit, and what they became
 
 
-def quantize(path: Path, out: Path, kind: str, threads: int | None = None) -> Quantised:
+def quantize(
+    path: Path,
+    out: Path,
+    kind: str,
+    threads: int | None = None,
+    importance: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+) -> Quantised:
     """Make `out` from the GGUF file `path`, which holds floats (f32, f16, bf16).
 
     Q4_K works on blocks of 256 numbers of a row; where rows are not divisible by that, llama.cpp takes a type with
-    blocks of 32, and where that does not fit either, F16. The result's notes say which tensors it was.
+    blocks of 32, and where that does not fit either, F16. The result's notes say which tensors it was. `importance`:
+    GGUF name of a matrix -> (D_in,), see importance.py.
 
     Raises UnknownKind, LlamaCppFailed, OSError.
     """
@@ -38,8 +50,11 @@ def quantize(path: Path, out: Path, kind: str, threads: int | None = None) -> Qu
     if not path.is_file():
         raise LlamaCppFailed(f"{path}: no such file")
     type_, file_type = kinds.QUANTISED[kind]
-    with whole(out) as part:
+    with whole(out) as part, TemporaryDirectory() as made:
+        weights = Path(made) / "importance.npz"
+        np.savez(weights, allow_pickle=False, **importance)
         payload = {
+            "importance": str(weights),
             "source": str(path),
             "target": str(part),
             "type": int(file_type),
