@@ -24,6 +24,11 @@ SHOWN = {
 }
 
 
+def tell(text: str) -> None:
+    """One line on stderr about what is being done."""
+    click.echo(text, err=True)
+
+
 class Progress(TrainerCallback):
     """A bar with the losses and the latest indicators; without a terminal, one line for each evaluation."""
 
@@ -55,7 +60,7 @@ class Progress(TrainerCallback):
             return
         self.latest = "| " + " ".join(f"{short} {metrics[f'eval_{name}']:.2f}" for name, short in SHOWN.items())
         if self.bar.disable:
-            click.echo(f"step {state.global_step}/{state.max_steps} {self.latest}", err=True)
+            tell(f"step {state.global_step}/{state.max_steps} {self.latest}")
 
     def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Leave the bar as it stands."""

@@ -25,7 +25,7 @@ from so8t.training.evaluation.judged import Judged
 from so8t.training.finish import write_head
 from so8t.training.guards import OutOfMemory, TrainingStopped
 from so8t.training.prepare import Data, assemble, prepare
-from so8t.training.progress import Interrupt, Progress
+from so8t.training.progress import Interrupt, Progress, tell
 from so8t.training.recipe import Recipe
 from so8t.training.run_file import RunFile, check_same
 from so8t.training.run_log import RunLog
@@ -69,18 +69,30 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
     """
     recipe = recipes.load(file, dict(changes or {}))
     begin(recipe, out, resume=resume)
+    tell(f"reading {recipe.model.base}")
     base = bases.load(recipe, file.parent)
     RunFile(recipe, file.parent, base.folder).write(out)
+    tell("reading the cases")
     data = prepare(recipe, base, file.parent)
+    tell(f"{summary(data)}; training")
     trainer = train(recipe, assemble(recipe, base, data, file.parent), out, resume=resume)
+    tell("calibrating and measuring")
     found, judged = measured(recipe, trainer, data)
     head = write_head(recipe, base, trainer.parts.model, found, judged, data, out)
     device = str(trainer.args.device)
     del trainer  # the gate loads the model once more
     gc.collect()
+    tell("asking the head again through the gate's backbone")
     gate = asked_again(recipe, out / "head", judged, data)
     page = write_report(file, out, found, judged, gate, data, device)
     return Outcome(head, out / "head", page, judged, gate)
+
+
+def summary(data: Data) -> str:
+    """How many cases there are of each part."""
+    parts = (data.parts.train, data.parts.validation, data.parts.calibration, data.parts.test)
+    train, validation, calibration, test = map(len, parts)
+    return f"{train:,} cases to learn from, {validation:,} to validate, {calibration:,} to calibrate, {test:,} to test"
 
 
 def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
