@@ -58,6 +58,8 @@ def command() -> None:
     so8t train encoder                      MiniLM with LoRA and a head, on your cases or those in the box
     so8t train mine.toml --out runs/mine    a recipe of your own
     so8t train eval runs/mine/head cases/   what a head says of labelled cases
+
+    Example: so8t train encoder --out runs/first
     """
     if find_spec("torch") is None or find_spec("peft") is None:
         raise click.ClickException("training needs more packages: pip install 'so8t[train]'")
@@ -73,7 +75,7 @@ def command() -> None:
 def run(context: click.Context, recipe: str, out: Path | None, resume: bool, changes: Sequence[str]) -> None:
     """Train by RECIPE, calibrate, measure, write the head and a report.
 
-    Example: so8t train encoder --out runs/first --set train.epochs=2
+    Example: so8t train run encoder --out runs/first --set train.epochs=2
     """
     file = found(recipe)
     changed = dict(change(text) for text in changes)
@@ -163,7 +165,10 @@ def export(run_folder: Path, kind: str, out: Path | None, check: int) -> None:
 
 @command.group("cases", short_help="Look at labelled cases.")
 def cases_group() -> None:
-    """Labelled cases, before a head learns from them."""
+    """Labelled cases, before a head learns from them.
+
+    Example: so8t train cases check mine.jsonl
+    """
 
 
 @cases_group.command("check", short_help="Are these cases fit to learn from?")

@@ -34,8 +34,12 @@ def test_the_file_is_small() -> None:
 def test_the_file_tells_its_seed_and_the_digests_of_its_data() -> None:
     field = gguf.GGUFReader(PATH).fields["so8t.training"]
     origin: dict[str, Any] = json.loads(bytes(field.parts[field.data[0]]).decode("utf-8"))
-    assert isinstance(origin["plan"]["seed"], int)
-    assert all(len(digest) == 64 for digest in origin["digests"].values())
+    runs = origin["average"]["runs"]
+    assert 0 < origin["average"]["share_of_second"] < 1
+    assert len(runs) == 2
+    for run in runs:
+        assert isinstance(run["plan"]["seed"], int)
+        assert all(len(digest) == 64 for digest in run["digests"].values())
 
 
 def test_held_out_questions_get_the_right_tool_and_exact_arguments(answerer: GgufAnswerer) -> None:
