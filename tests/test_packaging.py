@@ -127,10 +127,10 @@ def test_from_the_wheel_alone_the_doctor_finds_everything(installed: Path, tmp_p
 
     done = run(installed, tmp_path, PROGRAM, "doctor", "--json")
     checks = {check["name"]: check for check in map(json.loads, done.stdout.splitlines())}
-    assert {name for name, check in checks.items() if not check["ok"]} <= {"encoder", "gate"}, checks
+    assert {name for name, check in checks.items() if not check["ok"]} <= {"backbone", "gate"}, checks
     assert len(checks) == 8
     if path(ENCODER) is None:
-        assert f"so8t models pull {ENCODER}" in checks["encoder"]["text"]
+        assert f"so8t models pull {ENCODER}" in checks["backbone"]["text"]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def _checks(app: App) -> Iterator[Check]:
     for name, look in (
         ("trail", _trail),
         ("tools", _tools),
-        ("encoder", _encoder),
+        ("backbone", _backbone),
         ("gate", _gate),
         ("model", _model),
     ):
@@ -92,13 +92,20 @@ def _tools(app: App) -> str:
     return f"{len(open_toolbox(app.config))} tools in {workspace_folder(app.config)}"
 
 
-def _encoder(app: App) -> str:
-    from so8t.agent.build import head_folder
+def _backbone(app: App) -> str:
+    """The model that the head reads through: an encoder of the catalogue, or a GGUF file."""
+    from so8t.agent.build import backbone_file, head_folder
+    from so8t.gate.backbones.decoder import PREFIX
     from so8t.gate.head import Head
+    from so8t.gate.models.cache import sha256_of
     from so8t.gate.models.fetch import verify
     from so8t.gate.models.located import path
 
-    name = Head.load(head_folder(app.config)).meta.backbone.partition("@")[0]
+    name, _, sha256 = Head.load(head_folder(app.config)).meta.backbone.partition("@")
+    if name.startswith(PREFIX):
+        if sha256_of(file := backbone_file(app.config)) != sha256:
+            raise Unsound(f"{file} is not the file that the head was trained on: put that one there, or train again")
+        return f"{name}: {file} is as expected"
     if path(name) is None:
         raise Unsound(f"{name} is not here yet: run `so8t models pull {name}`")
     if problems := verify(name):

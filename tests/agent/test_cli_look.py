@@ -118,7 +118,7 @@ def test_the_doctor_finds_a_sound_installation_sound(so8t: So8t) -> None:
     done = so8t("doctor", "--json")
     assert done.code == 0, done
     assert [check["name"] for check in done.json] == [
-        "python", "sqlite", "configuration", "trail", "tools", "encoder", "gate", "model"
+        "python", "sqlite", "configuration", "trail", "tools", "backbone", "gate", "model"
     ]  # fmt: skip
     assert all(check["ok"] for check in done.json)
 
@@ -129,7 +129,7 @@ def test_the_doctor_finds_a_sound_installation_sound(so8t: So8t) -> None:
         ("[gate]\nturn = 1\n", "configuration", "gate.turns"),
         ('[tools]\npaths = ["nowhere.py"]\n', "tools", "nowhere.py"),
         ('[gate]\nhead = "nowhere"\n', "gate", "nowhere"),
-        ('[gate]\nhead = "nowhere"\n', "encoder", "nowhere"),
+        ('[gate]\nhead = "nowhere"\n', "backbone", "nowhere"),
         ('[model]\nllama_cpp.model = "nowhere.gguf"\n', "model", "nowhere.gguf"),
         ('[audit]\nurl = "nonsense"\n', "trail", "sqlite:///"),
     ],

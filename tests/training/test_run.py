@@ -162,6 +162,24 @@ def test_a_head_on_another_language_model_than_its_own_is_refused(done: tuple[Pa
     assert "other.gguf" in message
 
 
+def test_doctor_looks_at_the_language_model_of_a_head(
+    done: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SO8T_DATA", str(tmp_path / "data"))
+    config = tmp_path / "agent.toml"
+
+    def backbone(text: str) -> dict[str, Any]:
+        config.write_text(f'[gate]\nhead = "{(done[0] / "run" / "head").as_posix()}"\n{text}', encoding="utf-8")
+        result = CliRunner().invoke(cli, ["--config", str(config), "doctor", "--json"])
+        checks: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
+        return next(check for check in checks if check["name"] == "backbone")
+
+    assert backbone("")["ok"]
+    (tmp_path / "other.gguf").write_bytes(b"other")
+    assert "not the file that the head was trained on" in backbone('backbone = "other.gguf"\n')["text"]
+    assert not backbone('backbone = "nowhere.gguf"\n')["ok"]
+
+
 def test_export_puts_the_head_on_another_kind_of_file_and_says_what_that_changes(done: tuple[Path, Result]) -> None:
     folder = done[0]
     result = train("export", folder / "run", "q8_0")
