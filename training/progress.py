@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import click
 from tqdm import tqdm
@@ -69,26 +69,26 @@ class Progress(TrainerCallback):
 
 
 class Interrupt(TrainerCallback):
-    """Ctrl-C: the run ends after the step that is under way, and is saved. A second Ctrl-C ends it at once."""
+    """Ctrl-C within the `with`: the run ends after the step that is under way, and is saved. A second one ends it."""
 
     def __init__(self) -> None:
         self.asked = False
         self._before: Any = None
 
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def __enter__(self) -> Self:
         """Only the main thread may take signals; elsewhere nobody presses Ctrl-C."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save and stop."""
         if self.asked:
             control.should_save = control.should_training_stop = True
-
-    def on_train_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """As it was before."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
 
     def _ask(self, *_: Any) -> None:
         if self.asked:

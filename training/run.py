@@ -126,7 +126,7 @@ def train(recipe: Recipe, parts: Parts, out: Path, *, resume: bool) -> SafetyTra
     trainer = SafetyTrainer(parts, arguments(recipe, out), callbacks)
     checkpoint = str(last_checkpoint(out)) if resume else None
     try:
-        with parts.model.watched():
+        with parts.model.watched(), interrupt:
             trainer.train(resume_from_checkpoint=checkpoint)
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not isinstance(error, torch.OutOfMemoryError) and not any(words in str(error) for words in MEMORY):

@@ -137,7 +137,6 @@ def test_vectors_equal_those_of_transformers(minilm: EncoderFiles, dtype: Dtype)
         assert np.linalg.norm(ours.vectors[0]) == pytest.approx(np.linalg.norm(theirs), rel=0.01)  # not normalised
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft uses it
 def test_an_adapter_that_peft_saved_changes_the_vectors_as_it_does_in_peft(
     tiny: EncoderFiles, cache: Path, tmp_path: Path
 ) -> None:

@@ -30,11 +30,7 @@ from transformers import (
 from so8t.training.base import Base, BaseNotFound, BaseUnsupported, find, load
 from so8t.training.recipe import Recipe
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    # peft and we use names that transformers 4 knows and transformers 5 calls old
-    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
-]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE: dict[str, Any] = {
     "hidden_size": 32,

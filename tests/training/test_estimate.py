@@ -30,11 +30,7 @@ from so8t.training import base as bases
 from so8t.training import shape_bytes, shape_model
 from so8t.training.estimate import GIB, ArchitectureUnsupported, Estimate, SequenceTooLong, estimate, table
 
-# peft and we use names that transformers 4 knows and transformers 5 calls old
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
-    pytest.mark.usefixtures("one_thread"),
-]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 EIGHT = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8}
 LLAMA3 = LlamaConfig(**EIGHT, num_hidden_layers=32, vocab_size=128256)

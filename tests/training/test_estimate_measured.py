@@ -25,11 +25,7 @@ from so8t.training.model import Judging
 from so8t.training.recipe import Recipe
 from so8t.training.safety_head import SafetyHead
 
-# peft and we use names that transformers 4 knows and transformers 5 calls old
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
-    pytest.mark.usefixtures("one_thread"),
-]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def real(settings: Recipe, config: PretrainedConfig, folder: Path) -> Judging:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,9 @@ from so8t.training.export.compare import compare  # noqa: E402
 from so8t.training.export.folder import export_folder  # noqa: E402
 from so8t.training.export.merge import merge_adapter  # noqa: E402
 
-# peft asks transformers by a name that is going away
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+pytestmark = pytest.mark.usefixtures("one_thread")
 IDS = torch.tensor([[5, 70, 300, 8, 261, 17, 99]])
 LORA: dict[str, Any] = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "init_lora_weights": False}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Models this small only wait for a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def base_of(path: Path, kind: str = "qwen3", dtype: Any = None, **options: Any) -> Path:

@@ -21,11 +21,7 @@ from so8t.training.model import Judging, logits_of, trained
 from so8t.training.safety_head import SafetyHead
 from so8t.training.smoothness import smoothness
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    # peft and we use names that transformers 4 knows and transformers 5 calls old
-    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
-]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE: dict[str, Any] = {
     "hidden_size": 32,

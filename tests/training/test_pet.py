@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from so8t.training.pet import NoGradient, NotWatched, Pet
 from so8t.training.smoothness import StatesUnfit, smoothness
 
 # peft and we use names that transformers 4 knows and transformers 5 calls old
-pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48, "vocab_size": 60}
 DECODER = {**SIZE, "num_key_value_heads": 1, "use_cache": False, "pad_token_id": 0}
@@ -43,15 +43,6 @@ CONFIGS: dict[str, Any] = {
     "gpt2": GPT2Config(n_embd=32, n_layer=3, n_head=2, vocab_size=60, use_cache=False),
     "distilbert": DistilBertConfig(dim=32, n_layers=3, n_heads=2, hidden_dim=48, vocab_size=60),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads cost more than they bring on models this small, most of all on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made(kind: str = "llama", **changes: Any) -> Any:

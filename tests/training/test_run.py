@@ -21,8 +21,6 @@ from click.testing import CliRunner, Result
 from so8t.agent.cli.main import cli
 from so8t.gate.head import Head
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers and peft, about themselves
-
 
 def train(*words: Any) -> Result:
     return CliRunner().invoke(cli, ["train", *map(str, words)], catch_exceptions=True)
