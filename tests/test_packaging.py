@@ -141,6 +141,7 @@ def test_from_the_wheel_alone_the_doctor_finds_everything(installed: Path, tmp_p
         (("config", "show"), "gate.head"),
         (("audit", "verify"), "the chain holds"),
         (("review", "list"), "no call waits"),
+        (("train", "--help"), "Example: so8t train"),
     ],
 )
 def test_from_the_wheel_alone_every_command_finds_its_files(

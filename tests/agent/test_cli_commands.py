@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
-from so8t.agent.cli.main import COMMANDS, cli
+from so8t.agent.cli.main import COMMANDS, added, cli
 
 So8t = Callable[..., Any]
 
@@ -82,3 +84,53 @@ def test_an_argument_that_is_no_utf8_is_a_wrong_command_line(so8t: So8t, argumen
     done = so8t(*arguments)
     done.failed("\\udcff", "UTF-8", code=2)
     assert done.out == ""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Installs a package whose entry points are the given lines and whose module `pet_shop` is the given code."""
+
+    def install(lines: str, code: str) -> None:
+        folder = tmp_path / "pet_shop-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: pet-shop\nVersion: 1.0\n", encoding="utf-8")
+        (folder / "entry_points.txt").write_text(f"[so8t.commands]\n{lines}\n", encoding="utf-8")
+        (tmp_path / "pet_shop.py").write_text(code, encoding="utf-8")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        added.cache_clear()
+
+    before = dict(cli.commands)
+    yield install
+    added.cache_clear()
+    cli.commands.clear()
+    cli.commands.update(before)
+    sys.modules.pop("pet_shop", None)
+
+
+FEED = "import click\n@click.command(short_help='Feed the cat.')\ndef feed(): click.echo('purr')\n"
+
+
+def test_another_package_adds_a_command(so8t: So8t, plugin: Callable[[str, str], None]) -> None:
+    plugin("feed = pet_shop:feed", FEED)
+    assert "Feed the cat." in so8t("--help").out
+    assert so8t("feed").out == "purr\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("feed = pet_shop:feed", "1 / 0"), ("feed = pet_shop:lost", ""), ("feed = pet_shop:feed", "feed = 3")],
+    ids=["its code fails", "it is not there", "it is no command"],
+)
+def test_a_command_that_cannot_be_loaded_is_a_clear_error_and_leaves_the_help(
+    so8t: So8t, plugin: Callable[[str, str], None], line: str, code: str
+) -> None:
+    plugin(line, code)
+    done = so8t("feed")
+    assert done.code == 1
+    assert "the command feed (pet_shop:" in done.err
+    assert all(name in so8t("--help").out for name in ("chat", "doctor"))
+
+
+def test_no_package_takes_the_place_of_a_command_of_ours(so8t: So8t, plugin: Callable[[str, str], None]) -> None:
+    plugin("audit = pet_shop:feed", FEED)
+    assert "purr" not in so8t("audit", "verify").out
