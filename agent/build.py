@@ -97,7 +97,7 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
         raise ConfigInvalid(f"gate: {error}") from None
     rules = Rules(settings.rule)
     folder = head_folder(config)
-    head = Head.load(folder)
+    head = Head.load(folder).deciding_at(settings.allow_threshold or None, settings.refuse_threshold or None)
     backbone = await open_backbone(head, folder, backbone_file(config), settings.threads or None, settings.deadline)
     gate = Gate(backbone, head, rules, chosen)
     try:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from so8t.agent.stored import FORGOTTEN
 from so8t.audit_db import Record, ReviewError, ReviewItem, ReviewQueue, Store, Trail, TrailError, alive, recover
 from so8t.gate.allowed import Allowed, Approval
 from so8t.gate.contract import Call, Message, Proposal, Verdict
@@ -41,6 +42,10 @@ class Ledger:
         left = await self._write(lambda: recover(self._store))
         await self._write(lambda: self._trail.session(self.session, {"event": "begin", **facts}))
         return left
+
+    async def forgotten(self) -> None:
+        """Say that the conversation begins anew."""
+        await self._write(lambda: self._trail.session(self.session, {"event": FORGOTTEN}))
 
     async def message(self, message: Message) -> None:
         """Store a message of the conversation."""

@@ -49,6 +49,7 @@ class Agent:
         """Begin a new conversation. What waits for a reviewer goes on waiting."""
         async with self._busy:
             self.messages, self._turn = [Message("system", self.parts.system_prompt)], None
+            await self.parts.ledger.forgotten()
 
     async def step(self) -> bool:
         """Ask the model; gate each call that it proposes; run what is allowed; tell it what came of them."""

@@ -60,6 +60,8 @@ class Gate(Section):
 
     head: str = "default"  # a head that ships with so8t, or the path of a head folder
     backbone: str = ""  # the GGUF file of a head on a language model; "": backbone.gguf in the head's folder
+    allow_threshold: Annotated[float, Field(ge=0, le=2)] = 0.0  # the least p(ALLOW) of an ALLOW; 0: the head's own
+    refuse_threshold: Annotated[float, Field(ge=0, le=2)] = 0.0  # the same of REFUSE
     turns: Literal["off", "flag", "enforce"] = "enforce"
     on_fault: Literal["escalate", "refuse"] = "escalate"
     deadline: Seconds = 20.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,11 @@ class Head:
             raise HeadNotReady(f"{folder}: head.safetensors is damaged ({error}): train the head again") from None
         _check_weights(folder, meta, weights)
         return cls(meta, digest, weights)
+
+    def deciding_at(self, allow: float | None = None, refuse: float | None = None) -> Head:
+        """The same head with other thresholds; None: its own."""
+        chosen = {"allow_threshold": allow, "refuse_threshold": refuse}
+        return replace(self, meta=self.meta.model_copy(update={k: v for k, v in chosen.items() if v is not None}))
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Softmax of the head's logits divided by the temperature, in float64.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 RECIPES = Path(__file__).parent / "recipes"
 FILE = click.Path(path_type=Path)
 STOPPED, BAD_LINES = 130, 5
+
+
+class Reviews(Protocol):
+    """What `so8t` hands to its commands: training reads the trail through it alone."""
+
+    def reviewed_cases(self) -> Iterator[dict[str, Any]]:
+        """Reviewers' decisions as labelled cases."""
+        ...
 
 
 class RecipeOrCommand(click.Group):
@@ -88,6 +96,8 @@ def run(context: click.Context, recipe: str, out: Path | None, resume: bool, cha
     except Interrupted as error:
         click.echo(f"so8t: {error}", err=True)
         context.exit(STOPPED)
+    if outcome is None:  # not the first of several processes
+        return
     from so8t.training.evaluation.figures import figures
     from so8t.training.evaluation.spoken import spoken
 
@@ -187,6 +197,32 @@ def check_cases(context: click.Context, paths: Sequence[Path], as_json: bool) ->
     checked = check(paths)
     click.echo(json.dumps(checked.json(), ensure_ascii=False) if as_json else str(checked))
     context.exit(0 if checked.sound else BAD_LINES)
+
+
+@cases_group.command("from-reviews", short_help="Cases from what reviewers decided.")
+@click.option("--out", type=FILE, help="Write here instead of to stdout.")
+@click.pass_context
+def from_reviews(context: click.Context, out: Path | None) -> None:
+    """Every call in the trail that a person approved (ALLOW) or refused (REFUSE), as a labelled case with its context.
+
+    Secrets are masked; `decided` says who decided, when, and in which record. Read the cases before a head learns from
+    them: an approval says that this call could run, not that the next one needs no person.
+
+    Example: so8t train cases from-reviews --out reviews.jsonl
+    """
+    source: Reviews | None = context.obj
+    if source is None:
+        raise click.ClickException("this needs the agent's configuration: run `so8t train cases from-reviews`")
+    lines = [json.dumps(case, ensure_ascii=False) for case in source.reviewed_cases()]
+    if not lines:
+        raise click.ClickException("no reviewer has decided about a call yet: there is no case to write")
+    if out is None:
+        click.echo("\n".join(lines))
+        return
+    if out.exists():
+        raise click.UsageError(f"{out} exists already: name another file")
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo(f"{len(lines)} cases in {out}", err=True)
 
 
 @command.command("estimate", short_help="The memory that a recipe will need.")

@@ -25,6 +25,7 @@ class Judging(nn.Module):
         self.coefficients = coefficients
         self.lambda_pet = 0.0  # set before each step
         self.terms: Terms | None = None  # of the last forward with targets
+        self.gradient = 0.0  # its norm before clipping, at the last step
         self._causal = causal
         self._pet: Pet | None = None
 

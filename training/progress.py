@@ -12,6 +12,7 @@ import click
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
+from so8t.training import processes
 from so8t.training.model import Judging
 
 SHOWN = {
@@ -25,8 +26,9 @@ SHOWN = {
 
 
 def tell(text: str) -> None:
-    """One line on stderr about what is being done."""
-    click.echo(text, err=True)
+    """One line on stderr about what is being done, from the first of several processes."""
+    if processes.first():
+        click.echo(text, err=True)
 
 
 class Progress(TrainerCallback):
@@ -87,6 +89,7 @@ class Interrupt(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Save and stop."""
+        self.asked = processes.any_of(self.asked, args.device)
         if self.asked:
             control.should_save = control.should_training_stop = True
 

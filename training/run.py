@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from transformers import TrainingArguments, set_seed
 from transformers.utils import logging
 
 from so8t.gate.head import Head
 from so8t.gate.models.catalogue import known
 from so8t.training import base as bases
+from so8t.training import processes
 from so8t.training import recipe as recipes
 from so8t.training.calibration import Calibration, calibrate, judge
 from so8t.training.data.rows import EvaluationRows
@@ -24,6 +26,7 @@ from so8t.training.evaluation import facts, history, judged_file, report
 from so8t.training.evaluation.judged import Judged
 from so8t.training.finish import write_head
 from so8t.training.guards import OutOfMemory, TrainingStopped
+from so8t.training.model import Judging
 from so8t.training.prepare import Data, assemble, prepare
 from so8t.training.progress import Interrupt, Progress, tell
 from so8t.training.recipe import Recipe
@@ -55,7 +58,7 @@ class Outcome:
     gate: Agreement | None  # the trained model against the gate's own backbone; None: not asked for
 
 
-def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, Any] | None = None) -> Outcome:
+def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, Any] | None = None) -> Outcome | None:
     """Train, calibrate, measure on cases of the test split, save, report.
 
     Args:
@@ -64,6 +67,9 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
         resume: go on from the last checkpoint in `out`.
         changes: "train.epochs": 1 and so on, put over the recipe.
 
+    Returns:
+        In each of several processes but the first: None. The first one wrote everything.
+
     Raises:
         RecipeError, BaseError, DataError, SplitError, TrainingStopped, ...: each says what to change.
     """
@@ -71,16 +77,20 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
     begin(recipe, out, resume=resume)
     tell(f"reading {recipe.model.base}")
     base = bases.load(recipe, file.parent)
-    RunFile(recipe, file.parent, base.folder).write(out)
+    if processes.first():
+        RunFile(recipe, file.parent, base.folder).write(out)
     tell("reading the cases")
     data = prepare(recipe, base, file.parent)
     tell(f"{summary(data)}; training")
     trainer = train(recipe, assemble(recipe, base, data, file.parent), out, resume=resume)
     tell("calibrating and measuring")
     found, judged = measured(recipe, trainer, data)
-    head = write_head(recipe, base, trainer.parts.model, found, judged, data, out)
+    if not processes.first():
+        return None
+    base, model = whole(recipe, base, trainer, data, file.parent)
+    head = write_head(recipe, base, model, found, judged, data, out)
     device = str(trainer.args.device)
-    del trainer  # the gate loads the model once more
+    del trainer, model  # the gate loads the model once more
     gc.collect()
     tell("asking the head again through the gate's backbone")
     gate = asked_again(recipe, out / "head", judged, data)
@@ -105,7 +115,7 @@ def begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
         raise CheckpointUnfit(f"{out} holds no checkpoint to resume from: leave out --resume")
     if resume:
         check_same(out, recipe)
-    elif (out / "log.jsonl").exists():
+    elif processes.first() and (out / "log.jsonl").exists():
         raise FolderTaken(f"{out} holds a run already: go on with --resume, or name another folder with --out")
     names = [name for name, model in known().items() if model.kind == "encoder"]
     if recipe.model.kind == "encoder" and recipe.model.base not in names:
@@ -136,6 +146,18 @@ def train(recipe: Recipe, parts: Parts, out: Path, *, resume: bool) -> SafetyTra
         step, steps = trainer.state.global_step, trainer.state.max_steps
         raise Interrupted(f"stopped after step {step} of {steps}, and saved in {out}: go on with --resume")
     return trainer
+
+
+def whole(
+    recipe: Recipe, base: bases.Base, trainer: SafetyTrainer, data: Data, relative_to: Path
+) -> tuple[bases.Base, Judging]:
+    """Base and trained model in one process: where FSDP has spread them out, loaded anew with the best checkpoint."""
+    if not trainer.is_fsdp_enabled:
+        return base, trainer.parts.model
+    again = bases.load(recipe, relative_to)
+    model = assemble(recipe, again, data, relative_to).model
+    model.load_state_dict(load_file(Path(str(trainer.state.best_model_checkpoint)) / "model.safetensors"), strict=False)
+    return again, model
 
 
 def arguments(recipe: Recipe, out: Path) -> TrainingArguments:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from so8t.training import processes
+
 
 class RunLog:
     """Appends to FOLDER/log.jsonl."""
@@ -14,7 +16,7 @@ class RunLog:
     def __init__(self, folder: Path, *, tensorboard: bool = False) -> None:
         self.file = folder / "log.jsonl"
         self._board: Any = None
-        if tensorboard:
+        if tensorboard and processes.first():
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(folder / "tensorboard"))
@@ -26,12 +28,17 @@ class RunLog:
         except FileNotFoundError:
             lines = []
         rows = [row for row in map(_row, lines) if row and row["step"] <= step]
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text("".join(json.dumps(row) + "\n" for row in rows if step), encoding="utf-8")
+        if processes.first():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            part = self.file.with_suffix(".part")
+            part.write_text("".join(json.dumps(row) + "\n" for row in rows if step), encoding="utf-8")
+            part.replace(self.file)  # at once: other processes may be reading it
         return rows if step else []
 
     def write(self, values: Mapping[str, float], step: int, epoch: float) -> None:
-        """One line."""
+        """One line, by the first of several processes."""
+        if not processes.first():
+            return
         with self.file.open("a", encoding="utf-8") as log:
             log.write(json.dumps({"step": step, "epoch": round(epoch, 4), **values}) + "\n")
         if self._board:

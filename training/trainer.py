@@ -112,6 +112,12 @@ class SafetyTrainer(Trainer):
             logits = logits_of(self.model_wrapped, loader)
         return strictest(logits.numpy(), rows.owners)
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The norm before clipping, kept for the log."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        self.parts.model.gradient = float(norm)
+        return norm
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The trained parameters alone: the base is not ours to copy."""
         folder = Path(output_dir or str(self.args.output_dir))

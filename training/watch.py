@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from so8t.training.guards import Guards
@@ -57,8 +56,7 @@ class Watch(TrainerCallback):
     def on_pre_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The last micro-batch of a step comes without on_substep_end."""
         self.on_substep_end(args, state, control)
-        norms = [p.grad.norm() for p in self.model.parameters() if p.grad is not None]
-        self.sums["gradient"] = float(torch.stack(norms).norm()) * self.micro if norms else 0.0
+        self.sums["gradient"] = self.model.gradient * self.micro
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Log and look."""
@@ -69,8 +67,7 @@ class Watch(TrainerCallback):
         rates = {"lr/head": groups[-1]["lr"]} | ({"lr/body": groups[0]["lr"]} if len(groups) > 1 else {})
         shares = {f"share/{name}": size / whole for name, size in sizes.items()}
         row = means | shares | rates | {"lambda_pet": self.model.lambda_pet}
-        if state.is_world_process_zero:
-            self.log.write(row, state.global_step, float(state.epoch or 0))
+        self.log.write(row, state.global_step, float(state.epoch or 0))
         self._stepped(row, state.global_step)
 
     def on_evaluate(
@@ -78,9 +75,8 @@ class Watch(TrainerCallback):
     ) -> None:
         """Log, look, and stop early where nothing got better for a while."""
         found = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-        if state.is_world_process_zero:
-            row = {f"eval/{name}": value for name, value in found.items()}
-            self.log.write(row, state.global_step, float(state.epoch or 0))
+        row = {f"eval/{name}": value for name, value in found.items()}
+        self.log.write(row, state.global_step, float(state.epoch or 0))
         self._evaluated(found, state.global_step, state.max_steps)
         patience = self.recipe.train.patience
         control.should_training_stop |= bool(patience and self.waited >= patience)

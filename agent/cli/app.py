@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ class App:
     def config(self) -> Config:
         """Read when the first command needs it. Raises ConfigError."""
         return load(file=self._file)
+
+    def reviewed_cases(self) -> Iterator[dict[str, Any]]:
+        """What reviewers decided, as labelled cases: for commands of other packages. Raises TrailError, ToolboxError."""
+        from so8t.agent.build import open_store, open_toolbox
+        from so8t.agent.reviewed import reviewed_cases
+        from so8t.audit_db import Trail
+
+        tools = {spec.name: spec for spec in open_toolbox(self.config).specs}
+        with open_store(self.config) as store:
+            yield from reviewed_cases(Trail(store), tools)
 
 
 def print_json(value: Any) -> None:

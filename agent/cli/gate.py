@@ -15,6 +15,7 @@ import click
 from so8t.agent.cli.app import EXIT_BAD_LINES, App, Group, pass_app, print_json
 from so8t.agent.cli.cases import cases
 from so8t.agent.cli.output import check_out
+from so8t.agent.cli.replay import replay
 from so8t.agent.terminal import one_line
 from so8t.gate.cases import BadCase, Case
 from so8t.gate.contract import Decision, Proposal, Verdict
@@ -24,10 +25,13 @@ from so8t.gate.metrics import NAMES, Metrics
 
 @click.group("gate", cls=Group)
 def command() -> None:
-    """Measure the gate on labelled cases.
+    """Measure the gate: on labelled cases, and on what it decided before.
 
     Example: so8t gate check --cases cases.jsonl
     """
+
+
+command.add_command(replay)
 
 
 @command.command("check")

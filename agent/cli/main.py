@@ -21,7 +21,7 @@ COMMANDS = {
     "why": "The whole story of one decision.",
     "audit": "Read and check the trail.",
     "tools": "The tools that the agent has.",
-    "gate": "Measure the gate on labelled cases.",
+    "gate": "Measure the gate: on cases, and on what it decided before.",
     "models": "Get and check models.",
     "config": "The settings and where they come from.",
     "doctor": "Find what is missing or wrong.",

@@ -52,7 +52,10 @@ def opener(head: Head) -> Callable[..., AbstractAsyncContextManager[Gate]]:
 
     @asynccontextmanager
     async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIterator[Gate]:
-        gate = Gate(MarkerBackbone(), head, Rules(config.settings.gate.rule))
+        chosen = config.settings.gate
+        named = head if chosen.head == "default" else Head.load(Path(chosen.head))
+        deciding = named.deciding_at(chosen.allow_threshold or None, chosen.refuse_threshold or None)
+        gate = Gate(MarkerBackbone(), deciding, Rules(chosen.rule))
         gate.pin(pinned)
         yield gate
 

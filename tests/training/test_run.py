@@ -271,6 +271,18 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(whole: Path) -> None:
     same(whole / "run", run)
 
 
+def test_two_processes_train_together_and_the_first_one_writes(tmp_path: Path) -> None:
+    file, out = tiny_run.write(tmp_path), tmp_path / "run"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "so8t.training", "run", str(file), "--out", str(out), "--set", "train.epochs=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("30 of 30 verdicts equal") == 1
+    assert [row["step"] for row in rows(out) if "loss/total" in row] == list(range(1, 11))  # 67 cases by 2 x 4 x 2
+    assert sum("eval/auroc" in row for row in rows(out)) == 2
+
+
 # ---- what cannot be trained --------------------------------------------------------------------------------------
 
 

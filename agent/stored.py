@@ -1,0 +1,86 @@
+"""What the trail holds, as proposals again: what was judged, in the conversation that led to it, and what people said.
+
+Texts are as the trail has them: secrets are masked. A tool's description is not recorded; it is taken from the tools
+that there are now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from so8t.audit_db import Record, Trail
+from so8t.audit_db.bodies import to_message
+from so8t.audit_db.chain import timestamp
+from so8t.gate.contract import Call, Decision, Effect, Message, Proposal, ToolSpec
+
+FORGOTTEN = "new conversation"  # the event of a session that begins its conversation anew
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a person decided about a call."""
+
+    record: Record
+    approved: bool
+
+    @property
+    def reviewer(self) -> str:
+        """Who."""
+        return str(self.record.body.get("reviewer") or "")
+
+    @property
+    def reason(self) -> str:
+        """In their words; perhaps none."""
+        return str(self.record.body.get("reviewer_reason") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One decision of the gate."""
+
+    record: Record
+    proposal: Proposal  # without its turn's verdict
+    under_a_turn: bool  # the call served a user's turn that was judged, too
+
+    @property
+    def decision(self) -> Decision:
+        """What the gate said then."""
+        return Decision[self.record.decision or "REFUSE"]
+
+
+def stored(
+    trail: Trail, tools: Mapping[str, ToolSpec], *, session: str | None = None, since: datetime | None = None
+) -> Iterator[Stored]:
+    """Every decision with its conversation, oldest first. Raises TrailError."""
+    start = None if since is None else timestamp(since)
+    spoken: dict[str, list[Message]] = {}  # by session
+    for record in trail.records(session=session):
+        if record.kind == "message":
+            spoken.setdefault(record.session, []).append(to_message(record))
+        elif record.kind == "session" and record.body.get("event") in (FORGOTTEN, "end"):
+            spoken.pop(record.session, None)
+        elif record.kind == "decision" and (start is None or record.at >= start):
+            proposal = _proposal(record, spoken.get(record.session, ()), tools)
+            yield Stored(record, proposal, under_a_turn=record.body["turn"] is not None)
+
+
+def reviews(trail: Trail) -> dict[str, Reviewed]:
+    """By the call's id: what a person decided. What expired or was cancelled is not among them."""
+    found = {}
+    for record in trail.records(kind="review"):
+        if record.body.get("from") == "pending" and record.body.get("state") in ("approved", "refused"):
+            found[record.subject] = Reviewed(record, record.body["state"] == "approved")
+    return found
+
+
+def _proposal(record: Record, spoken: list[Message] | tuple[()], tools: Mapping[str, ToolSpec]) -> Proposal:
+    body = record.body
+    if body["call"] is None:
+        return Proposal((*spoken, Message("user", body["user_text"])))
+    call = Call(body["call"]["name"], body["call"]["arguments"], record.subject)
+    at = next((n for n, m in enumerate(spoken) if any(c.id == call.id for c in m.calls)), len(spoken))
+    known = tools.get(call.name) or ToolSpec(call.name, "", None)
+    effects = None if body["effects"] is None else frozenset(map(Effect, body["effects"]))
+    return Proposal(tuple(spoken[:at]), replace(known, effects=effects), call)
