@@ -11,7 +11,7 @@ from so8t.gate.head import Head
 from so8t.gate.head_save import save
 from so8t.training.data import files
 from so8t.training.data.example import Example
-from so8t.training.data.load import Counts, read
+from so8t.training.data.load import NO_COPIES, Counts, read
 from so8t.training.evaluation import judged_file
 from so8t.training.export import kinds
 from so8t.training.export.folder import export_folder
@@ -84,4 +84,4 @@ def on_file(head: Head, name: str, folder: Path) -> Head:
 
 def _cases(known: RunFile) -> list[Example]:
     paths = [known.relative_to / path for path in known.recipe.data.cases]
-    return list(read(files.found(paths), WholeText(), Counts(), bare_share=0.0, skip_bad_lines=True))
+    return list(read(files.found(paths), WholeText(), Counts(), copies=NO_COPIES, skip_bad_lines=True))

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from so8t.gate.head import Head
 from so8t.training.data import files
-from so8t.training.data.load import Counts, NoCases, read
+from so8t.training.data.load import NO_COPIES, Counts, NoCases, read
 from so8t.training.evaluation import facts, judged_file, report
 from so8t.training.evaluation.judged import Judged
 from so8t.training.verdicts import WholeText, through_gate
@@ -51,7 +51,7 @@ def measure(
     """
     head = Head.load(folder)
     counts = Counts()
-    cases = list(read(files.found(paths), WholeText(), counts, bare_share=0.0, skip_bad_lines=skip_bad_lines))
+    cases = list(read(files.found(paths), WholeText(), counts, copies=NO_COPIES, skip_bad_lines=skip_bad_lines))
     if not cases:
         raise NoCases(f"there is no labelled case ({counts}): name files in the form of gate/cases.py")
     with tqdm(total=len(cases), unit="case", dynamic_ncols=True, disable=None) as bar:

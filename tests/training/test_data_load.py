@@ -20,6 +20,8 @@ from so8t.gate.sources import Sources
 from so8t.training.data import files
 from so8t.training.data.files import CasesBroken, FileMissing
 from so8t.training.data.load import (
+    NO_COPIES,
+    Copies,
     Counts,
     DuplicateId,
     LabelMissing,
@@ -47,7 +49,7 @@ def tokens(tmp_path: Path) -> WordPieceTokens:
 def test_a_case_is_rendered_as_the_gate_renders_it(tokens: WordPieceTokens, tmp_path: Path) -> None:
     odd = line("odd", "REFUSE", messages=PAGE, tool=TOOL, call=CALL, category="injection", source="mine")
     file = write(tmp_path / "a.jsonl", [odd, *enough()])
-    found = load([file], tokens, bare_share=0).examples[0]
+    found = load([file], tokens, copies=NO_COPIES).examples[0]
     proposal = parse(json.dumps(odd).encode(), "", {}).proposal
     rendered = render(proposal, provenance.marks(proposal, Sources.of(proposal.messages)))
     assert found.windows == ("\n".join([rendered.header, *rendered.body]),)
@@ -136,7 +138,7 @@ def test_three_cases_are_too_few_and_the_error_says_how_many_are_needed(
 def test_bare_copies_do_not_count_as_cases(tokens: WordPieceTokens, tmp_path: Path) -> None:
     lines = [line(f"c{i}", ("ALLOW", "ESCALATE", "REFUSE")[i % 3], tool=TOOL, call=CALL) for i in range(29)]
     with pytest.raises(TooFewCases, match="29 cases"):
-        load([write(tmp_path / "a.jsonl", lines)], tokens, bare_share=1)
+        load([write(tmp_path / "a.jsonl", lines)], tokens, copies=Copies(bare=1, turns=0))
 
 
 @pytest.mark.parametrize("missing", ["ALLOW", "ESCALATE", "REFUSE"])
@@ -185,18 +187,28 @@ def test_cases_without_ids_in_two_files_do_not_collide(tokens: WordPieceTokens, 
 
 def test_bare_copies_share_their_group_and_lose_what_the_tool_declares(tokens: WordPieceTokens, tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", [line("x", "REFUSE", tool=TOOL, call=CALL, pair="p"), *enough()])
-    original, copy = load([file], tokens, bare_share=1).examples[:2]
+    original, copy = load([file], tokens, copies=Copies(bare=1, turns=0)).examples[:2]
     assert (copy.case.id, copy.group, copy.own, copy.target) == ("x-bare", "p", False, 2)
     assert "effects send" in original.windows[0]
     assert "effects unknown" in copy.windows[0]
 
 
-def test_no_order_of_files_changes_which_cases_get_a_bare_copy(tokens: WordPieceTokens, tmp_path: Path) -> None:
+def test_the_turn_that_an_allow_call_serves_is_also_learned_alone_and_no_other(
+    tokens: WordPieceTokens, tmp_path: Path
+) -> None:
+    more = [line(label, label, messages=PAGE, tool=TOOL, call=CALL, pair="p") for label in ("REFUSE", "ALLOW")]
+    found = load([write(tmp_path / "a.jsonl", [*more, *enough()])], tokens, copies=Copies(bare=0, turns=1)).examples
+    (copy,) = [e for e in found if not e.own]
+    assert (copy.case.id, copy.group, copy.target) == ("ALLOW-turn", "p", 0)
+    assert copy.windows == ("¶ user turn\n¶ user: read the page and mail the summary",)
+
+
+def test_no_order_of_files_changes_which_cases_get_copies(tokens: WordPieceTokens, tmp_path: Path) -> None:
     cases = [line(f"c{i}", ("ALLOW", "ESCALATE", "REFUSE")[i % 3], tool=TOOL, call=CALL) for i in range(60)]
     a, b = write(tmp_path / "a.jsonl", cases[:30]), write(tmp_path / "b.jsonl", cases[30:])
     one, other = load([a, b], tokens), load([b, a], tokens)
     assert {e.case.id for e in one.examples} == {e.case.id for e in other.examples}
-    assert 60 < len(one.examples) < 120
+    assert 60 < len(one.examples) < 140
     assert {e.case.id for e in load([a, b], tokens, seed=9).examples} != {e.case.id for e in one.examples}
 
 

@@ -15,6 +15,7 @@ pytest.importorskip("llama_cpp")
 import small_models as small  # noqa: E402  # after importorskip: the extra may be absent
 
 from so8t.training.export import errors  # noqa: E402
+from so8t.training.export import quantize as quantizing  # noqa: E402
 from so8t.training.export.compare import compare  # noqa: E402
 from so8t.training.export.folder import export_folder  # noqa: E402
 from so8t.training.export.importance import importance  # noqa: E402
@@ -51,8 +52,9 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_llama_cpp_quantises_what_was_exported(wide: Path, tmp_path: Path, source: str) -> None:
     export_folder(wide, tmp_path / "floats.gguf", source)
     made = quantize(tmp_path / "floats.gguf", tmp_path / "small.gguf", "q4_k_m")
-    assert made.notes == ()
-    assert made.types["blk.1.attn_q.weight"] == "Q4_K"
+    assert made.notes == ("attn_ and ffn_down keep six bits: the model is small",)
+    assert made.types["blk.1.attn_q.weight"] == made.types["blk.1.ffn_down.weight"] == "Q6_K"
+    assert made.types["blk.1.ffn_up.weight"] == "Q4_K"
     assert made.types["output.weight"] == "Q6_K"
     assert made.types["blk.1.attn_norm.weight"] == "F32"
     assert made.types == {name: tensor.tensor_type.name for name, tensor in tensors(made.path).items()}
@@ -60,6 +62,16 @@ def test_llama_cpp_quantises_what_was_exported(wide: Path, tmp_path: Path, sourc
     assert found.other_tokens == ()
     assert found.divergence is not None
     assert 1e-6 < found.divergence < 0.3
+
+
+def test_a_model_that_is_not_small_gets_llama_cpps_own_mixture(
+    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantizing, "SMALL", 255)
+    export_folder(wide, tmp_path / "floats.gguf", "f32")
+    made = quantize(tmp_path / "floats.gguf", tmp_path / "own.gguf", "q4_k_m")
+    assert made.notes == ()
+    assert made.types["blk.1.attn_q.weight"] == "Q4_K"
 
 
 def test_an_export_as_q4_k_m_is_that_of_the_floats(wide: Path, tmp_path: Path) -> None:

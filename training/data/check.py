@@ -12,7 +12,7 @@ from so8t.training.data import files, leaks
 from so8t.training.data.example import Example
 from so8t.training.data.files import CasesBroken
 from so8t.training.data.leaks import Guess, call_text, guess, user_text
-from so8t.training.data.load import Counts, NoCases, read
+from so8t.training.data.load import NO_COPIES, Counts, NoCases, read
 from so8t.training.data.near import grouped
 from so8t.training.data.splits import SplitError
 from so8t.training.verdicts import WholeText
@@ -73,7 +73,7 @@ def check(paths: Sequence[Path]) -> Checked:
     counts, broken, found = Counts(), list[str](), list[Example]()
     for path in files.found(paths):
         try:
-            found.extend(read([path], WholeText(), counts, bare_share=0.0))
+            found.extend(read([path], WholeText(), counts, copies=NO_COPIES))
         except CasesBroken as error:  # it comes after the last line: what can be read was
             broken.append(str(error))
     if not found:

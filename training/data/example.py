@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from so8t.gate import provenance
 from so8t.gate.backbones import Rendered
 from so8t.gate.cases import Case
-from so8t.gate.contract import ToolSpec
+from so8t.gate.contract import Proposal, ToolSpec
 from so8t.gate.leaves import TooManyValues
 from so8t.gate.render import render
 from so8t.gate.sources import Sources
@@ -34,7 +34,7 @@ class Example:
     target: int  # a value of TARGETS
     group: str  # examples of one group are never split between training and validation
     source: str  # where the case comes from: what leave-one-source-out leaves out
-    own: bool  # written for this project (not a public case, not a bare copy)
+    own: bool  # written for this project (not a public case, not a copy)
 
     @classmethod
     def of(cls, case: Case, tokens: Tokens, source: str, *, own: bool) -> Example:
@@ -57,6 +57,13 @@ def bare(case: Case) -> Case:
     assert case.proposal.call is not None
     tool = ToolSpec(case.proposal.call.name, "", None)
     return replace(case, id=f"{case.id}-bare", pair=case.pair or case.id, proposal=replace(case.proposal, tool=tool))
+
+
+def turn_of(case: Case) -> Case:
+    """The user's turn that the call of an ALLOW case serves, on its own: the gate judges it before the call."""
+    messages = case.proposal.messages
+    last = max(number for number, message in enumerate(messages) if message.role == "user")
+    return replace(case, id=f"{case.id}-turn", pair=case.pair or case.id, proposal=Proposal(messages[: last + 1]))
 
 
 def digest(examples: Iterable[Example]) -> str:

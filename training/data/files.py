@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 from so8t.gate import cases
 from so8t.gate.cases import BadCase, Case
-from so8t.gate.contract import Proposal
+from so8t.training.data.example import turn_of
 
 SOURCES = Path(__file__).parent.parent / "sources.toml"
 SHOWN = 20  # bad lines of a file that one error names
@@ -93,8 +93,7 @@ def public(folder: Path, counts: Counter, seed: int) -> Iterator[tuple[Case, str
         for case in heapq.nsmallest(source["most"], good, key=lambda c: (chance(seed, c.id), c.id)):
             yield case, source["name"]
             if source.get("turns") and case.label == "ALLOW":
-                turn = Proposal(case.proposal.messages)
-                yield replace(case, id=f"{case.id}-turn", proposal=turn, pair=case.pair or case.id), source["name"]
+                yield turn_of(case), source["name"]
 
 
 def content(case: Case) -> bytes:

@@ -12,12 +12,22 @@ from pathlib import Path
 
 from so8t.gate.cases import Case
 from so8t.training.data import files
-from so8t.training.data.example import LABELS, Example, GateDecides, bare, digest
+from so8t.training.data.example import LABELS, Example, GateDecides, bare, digest, turn_of
 from so8t.training.data.files import DataError
 from so8t.training.data.tokens import Tokens
 
 LEAST = 30  # cases: with fewer, nothing that is measured means anything
-BARE = 0.3  # share of the own calls that are also learned without the tool's effects and description
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What own calls are also learned as. Copies share their case's group, and nothing is measured on them."""
+
+    bare: float = 0.3  # share of the calls that are also learned without the tool's effects and description
+    turns: float = 0.5  # share of the ALLOW calls whose user's turn is also learned on its own, as ALLOW
+
+
+NO_COPIES = Copies(0.0, 0.0)
 
 
 class NoCases(DataError):
@@ -44,7 +54,7 @@ class Counts:
     unlabelled: int = 0
     repeated: int = 0  # the same case, word for word, under the same id
     unread: int = 0  # too long, or too many values: the gate escalates them before the head is asked
-    bare: int = 0  # copies without what the tool declares: examples, but no cases of their own
+    copies: int = 0  # see Copies: examples, but no cases of their own
 
     def __str__(self) -> str:
         return f"{self.unlabelled} without a label, {self.bad_lines} broken, {self.unread} too long to read"
@@ -70,7 +80,7 @@ def load(
     public: Path | None = None,
     seed: int = 8,
     least: int = LEAST,
-    bare_share: float = BARE,
+    copies: Copies = Copies(),
     skip_bad_lines: bool = False,
 ) -> Loaded:
     """All examples.
@@ -79,16 +89,16 @@ def load(
         paths: JSONL files, and folders whose *.jsonl files are all read.
         tokens: of the base model; they say where a long text is split into windows.
         public: folder with the files that sources.toml names.
-        seed: which public cases are sampled, and which cases get a bare copy.
+        seed: which public cases are sampled, and which cases get copies.
         least: cases that there must be.
-        bare_share: of the own calls, those that are also learned without what their tool declares.
+        copies: how many calls are learned in other forms, too.
         skip_bad_lines: count lines that are no case and go on.
 
     Raises:
         FileMissing, CasesBroken, DuplicateId, NoCases, TooFewCases, LabelMissing.
     """
     counts = Counts()
-    own = read(files.found(paths), tokens, counts, seed=seed, bare_share=bare_share, skip_bad_lines=skip_bad_lines)
+    own = read(files.found(paths), tokens, counts, seed=seed, copies=copies, skip_bad_lines=skip_bad_lines)
     examples = [*own, *(read_public(public, tokens, counts, seed=seed) if public else ())]
     _check(examples, least, counts)
     return Loaded(tuple(examples), counts)
@@ -100,10 +110,10 @@ def read(
     counts: Counts,
     *,
     seed: int = 8,
-    bare_share: float = BARE,
+    copies: Copies = Copies(),
     skip_bad_lines: bool = False,
 ) -> Iterator[Example]:
-    """The examples of these files as they come, each perhaps followed by its bare copy; see `load`.
+    """The examples of these files as they come, each perhaps followed by its copies; see `load`.
 
     Raises:
         FileMissing, CasesBroken, DuplicateId.
@@ -116,16 +126,25 @@ def read(
                 continue
             for example in _example(case, path.stem, tokens, counts, own=True):
                 yield example
-                if case.proposal.call and files.chance(seed, case.id) < bare_share:
-                    copies = list(_example(bare(case), path.stem, tokens, counts, own=False))
-                    counts.bare += len(copies)
-                    yield from copies
+                for copy in _copies(case, seed, copies):
+                    for other in _example(copy, path.stem, tokens, counts, own=False):
+                        counts.copies += 1
+                        yield other
 
 
 def read_public(folder: Path, tokens: Tokens, counts: Counts, *, seed: int) -> Iterator[Example]:
     """The sample of public cases that sources.toml asks for; lines that are no case are counted. Raises FileMissing."""
     for case, name in files.public(folder, counts, seed):
         yield from _example(case, name, tokens, counts, own=False)
+
+
+def _copies(case: Case, seed: int, copies: Copies) -> Iterator[Case]:
+    if case.proposal.call is None:
+        return
+    if files.chance(seed, case.id) < copies.bare:
+        yield bare(case)
+    if case.label in ("ALLOW", "SAFE") and files.chance(seed, f"turn {case.id}") < copies.turns:
+        yield turn_of(case)
 
 
 @dataclass(slots=True)
@@ -154,7 +173,7 @@ def _example(case: Case, origin: str, tokens: Tokens, counts: Counts, *, own: bo
 
 
 def _check(examples: Sequence[Example], least: int, counts: Counts) -> None:
-    cases = len(examples) - counts.bare
+    cases = len(examples) - counts.copies
     if not examples:
         raise NoCases(f"there is no labelled case ({counts}): name files in the form of gate/cases.py")
     if cases < least:

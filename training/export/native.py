@@ -24,7 +24,10 @@ class Quantiser:
     METHODS = frozenset({"quantize"})
 
     def quantize(self, payload: Json) -> Json:
-        """`payload`: {"source", "target", "importance": paths, "type": llama_ftype, "threads"}. Raises LlamaError."""
+        """`payload`: {"source", "target", "importance": paths, "type": llama_ftype, "finer", "threads"}.
+
+        `finer`: pattern of tensor names -> ggml_type. Raises LlamaError.
+        """
         llama_cpp.llama_log_set(_log, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_quantize_default_params()
@@ -34,6 +37,9 @@ class Quantiser:
             kept = {name: np.ascontiguousarray(given[name], np.float32) for name in given.files}
         if kept:
             params.imatrix = _importance(kept)
+        if payload["finer"]:
+            finer = _finer(payload["finer"])
+            params.tt_overrides = ctypes.cast(finer, ctypes.POINTER(llama_cpp.llama_model_tensor_override))
         source, target = str(payload["source"]).encode(), str(payload["target"]).encode()
         if llama_cpp.llama_model_quantize(source, target, ctypes.byref(params)) != 0:
             raise LlamaError(f"llama.cpp cannot quantise it: {_errors[-1] if _errors else 'no reason given'}")
@@ -101,6 +107,14 @@ def _importance(given: dict[str, NDArray[np.float32]]) -> Any:
     entries = (llama_cpp.llama_model_imatrix_data * (len(given) + 1))()
     for entry, (name, values) in zip(entries, given.items(), strict=False):
         entry.name, entry.data, entry.size = name.encode(), values.ctypes.data_as(floats), values.size
+    return entries
+
+
+def _finer(given: dict[str, int]) -> Any:
+    """Pattern and type; an entry without a pattern ends it."""
+    entries = (llama_cpp.llama_model_tensor_override * (len(given) + 1))()
+    for entry, (pattern, type_) in zip(entries, given.items(), strict=False):
+        entry.pattern, entry.type = pattern.encode(), type_
     return entries
 
 

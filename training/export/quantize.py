@@ -21,6 +21,10 @@ from so8t.training.export.gguf_file import fallbacks, whole
 from so8t.training.export.tensors import Plan
 
 
+SMALL = 1024  # of this hidden size and below, four bits in every matrix change too many of a head's verdicts
+FINER = {"attn_": gguf.GGMLQuantizationType.Q6_K, "ffn_down": gguf.GGMLQuantizationType.Q6_K}  # there: patterns of names
+
+
 @dataclass(frozen=True, slots=True)
 class Quantised:
     """A file that llama.cpp made."""
@@ -41,8 +45,8 @@ def quantize(
     """Make `out` from the GGUF file `path`, which holds floats (f32, f16, bf16).
 
     Q4_K works on blocks of 256 numbers of a row; where rows are not divisible by that, llama.cpp takes a type with
-    blocks of 32, and where that does not fit either, F16. The result's notes say which tensors it was. `importance`:
-    GGUF name of a matrix -> (D_in,), see importance.py.
+    blocks of 32, and where that does not fit either, F16. The result's notes say which tensors it was. A small model
+    keeps six bits in its attention and ffn_down. `importance`: GGUF name of a matrix -> (D_in,), see importance.py.
 
     Raises UnknownKind, LlamaCppFailed, OSError.
     """
@@ -50,6 +54,7 @@ def quantize(
     if not path.is_file():
         raise LlamaCppFailed(f"{path}: no such file")
     type_, file_type = kinds.QUANTISED[kind]
+    finer = FINER if kind == "q4_k_m" and _width(path) <= SMALL else {}
     with whole(out) as part, TemporaryDirectory() as made:
         weights = Path(made) / "importance.npz"
         np.savez(weights, allow_pickle=False, **importance)
@@ -58,6 +63,7 @@ def quantize(
             "source": str(path),
             "target": str(part),
             "type": int(file_type),
+            "finer": {pattern: int(of) for pattern, of in finer.items()},
             "threads": threads or os.cpu_count() or 1,
         }
 
@@ -67,7 +73,16 @@ def quantize(
         with_llama_cpp("Quantiser", {}, path.name, talk)
         written = [Plan(t.name, "", tuple(map(int, reversed(t.shape))), t.tensor_type) for t in _tensors(part)]
     types = {plan.name: plan.type.name for plan in written}
-    return Quantised(out, kind, types, tuple(fallbacks(written, type_)))
+    notes = (f"{' and '.join(finer)} keep six bits: the model is small",) if finer else ()
+    return Quantised(out, kind, types, (*notes, *fallbacks(written, type_)))
+
+
+def _width(path: Path) -> int:
+    """The hidden size; 0 where the file cannot be read, which the quantiser will tell."""
+    try:
+        return next((int(t.shape[0]) for t in _tensors(path) if t.name == "token_embd.weight"), 0)
+    except (ValueError, IndexError, KeyError):
+        return 0
 
 
 def _tensors(path: Path) -> list[gguf.ReaderTensor]:
