@@ -47,8 +47,12 @@ class Model(Section):
 
 
 class Lora(Section):
-    """The adapter. r = 0: none; the base is frozen."""
+    """The adapter. r = 0: none; the base is frozen.
 
+    With `whole`, the targets' matrices themselves are trained, and the adapter is what is nearest to their change.
+    """
+
+    whole: bool = False
     r: Annotated[int, Field(ge=0, le=256)] = 16
     alpha: Annotated[float, Field(gt=0)] = 32
     dropout: Share = 0.05
@@ -139,6 +143,8 @@ class Recipe(Section):
             raise ValueError("data.sft and data.sft_share go together: set both or none")
         if self.model.quantisation == "nf4" and self.lora.r == 0:
             raise ValueError("nf4 weights cannot be trained: set lora.r to 16 or more")
+        if self.lora.whole and (self.model.kind != "encoder" or self.lora.r == 0 or isinstance(self.lora.targets, str)):
+            raise ValueError("lora.whole is for encoders, with lora.r of 16 or more and a list of lora.targets")
         return self
 
 

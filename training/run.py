@@ -24,7 +24,7 @@ from so8t.training.calibration import Calibration, calibrate, judge
 from so8t.training.data.rows import EvaluationRows
 from so8t.training.evaluation import facts, history, judged_file, report
 from so8t.training.evaluation.judged import Judged
-from so8t.training.finish import write_head
+from so8t.training.finish import write_adapter, write_head
 from so8t.training.guards import OutOfMemory, TrainingStopped
 from so8t.training.model import Judging
 from so8t.training.prepare import Data, assemble, prepare
@@ -84,11 +84,12 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
     tell(f"{summary(data)}; training")
     trainer = train(recipe, assemble(recipe, base, data, file.parent), out, resume=resume)
     tell("calibrating and measuring")
+    adapter = write_adapter(recipe, base, trainer.parts.model, out)
     found, judged = measured(recipe, trainer, data)
     if not processes.first():
         return None
     base, model = whole(recipe, base, trainer, data, file.parent)
-    head = write_head(recipe, base, model, found, judged, data, out)
+    head = write_head(recipe, base, model, adapter, found, judged, data, out)
     device = str(trainer.args.device)
     del trainer, model  # the gate loads the model once more
     gc.collect()
