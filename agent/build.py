@@ -16,6 +16,7 @@ from so8t.agent.config import Config, ConfigInvalid
 from so8t.agent.engines import Engine, EngineUnavailable
 from so8t.audit_db import Masker, Store
 from so8t.gate.backbones.of_head import BESIDE, open_backbone
+from so8t.gate.content import ContentHead
 from so8t.gate.contract import ToolSpec
 from so8t.gate.gate import Gate
 from so8t.gate.head import Head
@@ -99,12 +100,12 @@ async def open_gate(config: Config, pinned: Sequence[ToolSpec] = ()) -> AsyncIte
     folder = head_folder(config)
     head = Head.load(folder).deciding_at(settings.allow_threshold or None, settings.refuse_threshold or None)
     backbone = await open_backbone(head, folder, backbone_file(config), settings.threads or None, settings.deadline)
-    gate = Gate(backbone, head, rules, chosen)
     try:
+        gate = Gate(backbone, head, rules, chosen, ContentHead.beside(folder, backbone))
         gate.pin(pinned)
         yield gate
     finally:
-        await gate.close()
+        await backbone.close()
 
 
 def head_folder(config: Config) -> Path:

@@ -10,9 +10,10 @@ What the head's judgement on held-out cases loses in the second part is what PET
     pet      PET's schedule in the first part, its full strength in the second
     freeze   no PET; the head's rate is lowered at 60 % and frozen at 85 % of the first part, the recipe's default
 
-Reported: refuse recall and AUROC (most likely class; 1 - p(ALLOW)) after each part, mean and standard deviation over
-seeds. A seed changes the first weights of the head, dropout, batches and split. About 8 minutes a seed and variant on
-two cores. Asserts nothing.
+Reported after each part: refuse recall at the threshold that gave 20 % false refusals after the first part, the false
+refusals at that threshold, the AUROC of REFUSE against the rest and that of non-ALLOW; mean and standard deviation over
+seeds. (The most likely class would say little: so few steps teach so small a model an order, no certainty.) A seed
+changes the first weights of the head, dropout, batches and split. 5 to 9 minutes a seed and variant. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from so8t.training import recipe as recipes
 from so8t.training.data.collate import Collator
 from so8t.training.data.example import Example
 from so8t.training.data.rows import EvaluationRows, Row, strictest
-from so8t.training.indicators import indicators
+from so8t.training.losses import REFUSE
 from so8t.training.model import Judging, logits_of
 from so8t.training.prepare import Data, assemble, prepare
 from so8t.training.recipe import Recipe
@@ -50,6 +51,7 @@ OFF = PetSchedule(strength=0.0, ramp_from=0.0, ramp_to=0.0)
 FULL = HeadRate(lower_after=1.0, freeze_after=1.0)
 VARIANTS = {"none": (OFF, FULL), "pet": (PetSchedule(), FULL), "freeze": (OFF, HeadRate())}
 BATCH = 16
+FALSE_REFUSALS = 0.2  # of the cases that are not REFUSE, at the threshold
 
 
 def main() -> None:
@@ -88,10 +90,13 @@ def one(recipe: Recipe, cases: int, epochs: int, after: int) -> dict[str, float]
     second = islice(benign(fewer, recipe.train.seed, parts.collator), after)
     with parts.model.watched():
         learn(parts.model, first, len(steps), recipe, recipe.pet, head=True)
-        before = judged(parts.model, held, data, parts.collator)
+        scores = judged(parts.model, held, data, parts.collator)
+        targets = np.array([e.target for e in held])
+        threshold = float(np.quantile(scores[targets != REFUSE, REFUSE], 1 - FALSE_REFUSALS))
+        before = figures(scores, targets, threshold)
         strength = PetSchedule(recipe.pet.strength, 0.0, recipe.pet.strength, 0.0, 0.0)
         learn(parts.model, second, after, recipe, strength, head=False)
-        then = judged(parts.model, held, data, parts.collator)
+        then = figures(judged(parts.model, held, data, parts.collator), targets, threshold)
     gc.collect()
     kept = {f"{key} kept": then[key] - before[key] for key in before}
     return {f"{key} before": value for key, value in before.items()} | {f"{k} after": v for k, v in then.items()} | kept
@@ -136,18 +141,23 @@ def benign(data: Data, seed: int, collator: Collator) -> Iterator[Any]:
         yield collator([rows[n] for n in islice(endless, BATCH)])
 
 
-def judged(model: Judging, held: Sequence[Example], data: Data, collator: Collator) -> dict[str, float]:
-    """On held-out cases."""
+def judged(model: Judging, held: Sequence[Example], data: Data, collator: Collator) -> NDArray[np.float64]:
+    """(N, 3) probabilities of the held-out cases."""
     rows = EvaluationRows(held, data.tokens)
     with torch.autocast("cpu", torch.bfloat16):
         logits = strictest(logits_of(model, DataLoader(rows, batch_size=32, collate_fn=collator)).numpy(), rows.owners)
-    targets = np.array([e.target for e in held])
-    area = auroc(-_log_p_allow(logits), targets != 0)
-    return {"refuse recall": indicators(logits, targets)["refuse_recall"], "AUROC": float(area or 0.0)}
+    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, -1, keepdims=True)))
 
 
-def _log_p_allow(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(logits[:, 0] - np.logaddexp.reduce(logits, -1))
+def figures(p: NDArray[np.float64], targets: NDArray[np.int64], threshold: float) -> dict[str, float]:
+    """What the scores are worth."""
+    refused, bad = p[:, REFUSE] > threshold, targets == REFUSE
+    return {
+        "refuse recall": float(refused[bad].mean()),
+        "false refusals": float(refused[~bad].mean()),
+        "AUROC of REFUSE": float(auroc(p[:, REFUSE], bad) or 0.0),
+        "AUROC": float(auroc(1 - p[:, 0], targets != 0) or 0.0),
+    }
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

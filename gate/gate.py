@@ -49,11 +49,11 @@ class Gate:
 
     @property
     def versions(self) -> Versions:
-        """What decides here: digests of the policy (rules and settings) and the head, backbone, rendering."""
+        """What decides here: digests of the policy (rules, content head, settings) and the head, backbone, rendering."""
         s = self._settings
-        policy = canonical(
-            {"rules": self._rules.digest, "on_fault": s.on_fault, "turns": s.turns, "scripts": s.scripts}
-        )
+        content = "" if self._content is None else self._content.digest
+        settings = {"on_fault": s.on_fault, "turns": s.turns, "scripts": s.scripts}
+        policy = canonical({"rules": self._rules.digest, "content": content, **settings})
         return Versions(hashlib.sha256(policy.encode()).hexdigest(), self._head.digest, self._backbone.id, RENDERING)
 
     @property

@@ -70,6 +70,11 @@ class Mark:
 class ContentJudge(Protocol):
     """A second head that flags tool results carrying instructions. Its findings count like those of this layer."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what decides in it."""
+        ...
+
     async def judge(self, proposal: Proposal) -> tuple[Finding, ...]:
         """Findings (source provenance) about the tool messages of the proposal's conversation."""
         ...

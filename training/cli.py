@@ -173,6 +173,24 @@ def export(run_folder: Path, kind: str, out: Path | None, check: int) -> None:
         click.echo(f"against the trained model: {made.gate}")
 
 
+@command.command("content", short_help="The head that looks for instructions in tool results.")
+@click.argument("head", type=FILE)
+@click.argument("texts", type=FILE, nargs=-1)
+def content(head: Path, texts: Sequence[Path]) -> None:
+    """Train the content head of HEAD on TEXTS, files or folders of {"text", "instructs"} lines; by default ours.
+
+    It reads through the same backbone, and lies in HEAD as content.json.
+
+    Example: so8t train content runs/encoder/head mine.jsonl
+    """
+    from so8t.training.content import train as train_content
+
+    made = train_content(head_folder(str(head), Path()), texts or [RECIPES.parent / "contents"])
+    click.echo(f"{head / 'content.json'}: threshold {made.file.threshold:.3f}, on texts it had not seen:")
+    for name, value in made.file.metrics.items():
+        click.echo(f"{name:<14}{value:.3f}")
+
+
 @command.group("cases", short_help="Look at labelled cases.")
 def cases_group() -> None:
     """Labelled cases, before a head learns from them.

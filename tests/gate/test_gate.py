@@ -113,6 +113,8 @@ def test_a_value_from_a_tool_is_a_floor(decide: Decide, write_file: ToolSpec) ->
 class Flagging:
     """A content head that flags every conversation, or fails."""
 
+    digest = "0" * 64
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 

@@ -136,6 +136,9 @@ def test_a_value_out_of_a_schedule_or_of_the_coefficients_says_what_is_allowed(f
         (CAUSAL + '[data]\nsft = "generated"', "data.sft and data.sft_share go together"),
         (CAUSAL + "[data]\nsft_share = 0.5", "data.sft and data.sft_share go together"),
         (CAUSAL.replace("[export]", 'quantisation = "nf4"\n[export]') + "[lora]\nr = 0", "set lora.r to 16"),
+        (ENCODER + "[lora]\nwhole = true", "a list of lora.targets"),
+        (ENCODER + '[lora]\nwhole = true\nr = 0\ntargets = ["query"]', "lora.r of 16"),
+        (CAUSAL + '[lora]\nwhole = true\ntargets = ["q_proj"]', "lora.whole is for encoders"),
     ],
 )
 def test_settings_that_contradict_each_other_are_an_error_that_says_what_to_set(
