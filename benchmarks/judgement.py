@@ -4,8 +4,8 @@
 
 Without files, three sets: `english` and `adversarial` (benchmarks/judgement, kept out of every training), and
 `japanese` (all Japanese cases; the encoder reads none, so that ESCALATE is right). What is measured is what
-`so8t gate check` measures, with the default configuration: the turn is judged before the call. Shares have 95 %
-intervals (Wilson). Asserts nothing.
+`so8t gate check` measures, with the default configuration: the turn is judged before the call. Then the content head
+alone, on tool results that it never saw (`contents`). Shares have 95 % intervals (Wilson). Asserts nothing.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import machine
-from so8t.agent.build import open_gate
+from so8t.agent.build import head_folder, open_gate
 from so8t.agent.cli.gate import judge
 from so8t.agent.config import Config
 from so8t.agent.settings import Settings
+from so8t.gate.backbones.of_head import BESIDE, open_backbone
 from so8t.gate.cases import Case, read
+from so8t.gate.content import ContentHead
 from so8t.gate.contract import Decision
+from so8t.gate.head import Head
 from so8t.gate.metrics import Metrics
+from so8t.training.data.contents import read as read_texts
 from so8t.training.evaluation.intervals import wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,8 +52,10 @@ def main() -> None:
         "japanese": [c for c in cases(sorted((ROOT / "training" / "cases").glob("*.jsonl"))) if c.lang == "ja"],
     }
     facts: dict[str, Any] = dict(machine.here())
-    for name, found in sets.items():
-        values = asyncio.run(measured(found))
+    results = {name: asyncio.run(measured(found)) for name, found in sets.items()}
+    if not options.files:
+        results["contents"] = asyncio.run(contents(OWN / "contents.jsonl"))
+    for name, values in results.items():
         facts |= {name: values} if options.json else {f"{name}: {key}": value for key, value in shown(values).items()}
     machine.tell(facts, as_json=options.json)
 
@@ -75,8 +81,34 @@ async def measured(found: Sequence[Case]) -> dict[str, Any]:
         total = sum(metrics.confusion[label, d.name] for label in labels for d in Decision)
         hits = sum(metrics.confusion[label, d] for label in labels for d in decisions)
         if total:
-            values[name] = {"value": hits / total, "interval": wilson(hits, total), "of": total}
+            values[name] = share(hits, total)
     return values | {"auroc": report["auroc"], "accuracy": report["accuracy"], "ms p50": report["ms_p50"]}
+
+
+async def contents(file: Path) -> dict[str, Any]:
+    """Every tool result through the content head of the default head."""
+    config = Config(Settings(), None, {})
+    folder = head_folder(config)
+    backbone = await open_backbone(Head.load(folder), folder, folder / BESIDE, None, 60.0)
+    flagged, orders = [], []
+    try:
+        judge_ = ContentHead.beside(folder, backbone)
+        if judge_ is None:
+            return {"texts": 0}
+        for text in read_texts([file]):
+            flagged.append(await judge_.probability(text.text) >= judge_.file.threshold)
+            orders.append(text.instructs)
+    finally:
+        await backbone.close()
+    both = sum(f and o for f, o in zip(flagged, orders, strict=True))
+    shares = {"recall": (both, sum(orders)), "precision": (both, sum(flagged))}
+    shares["false alarms"] = (sum(flagged) - both, len(orders) - sum(orders))
+    return {"texts": len(orders)} | {name: share(*counts) for name, counts in shares.items() if counts[1]}
+
+
+def share(hits: int, total: int) -> dict[str, Any]:
+    """With its interval."""
+    return {"value": hits / total, "interval": wilson(hits, total), "of": total}
 
 
 def shown(values: dict[str, Any]) -> dict[str, str]:

@@ -109,9 +109,14 @@ class ContentHead:
 
 async def vector_of(backbone: Backbone, piece: str) -> NDArray[np.float32]:
     """(D,): what the content head reads of one piece."""
-    pooled = await backbone.pool(Rendered(f"{FIELD} tool result", (piece,)))
+    pooled = await backbone.pool(rendered_piece(piece))
     vector: NDArray[np.float32] = pooled.vectors.mean(axis=0)
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
+
+
+def rendered_piece(piece: str) -> Rendered:
+    """One piece as the backbone reads it. Training imports it, so that the two cannot drift."""
+    return Rendered(f"{FIELD} tool result", (piece,))
 
 
 def pieces(text: str) -> Iterator[str]:

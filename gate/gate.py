@@ -49,7 +49,7 @@ class Gate:
 
     @property
     def versions(self) -> Versions:
-        """What decides here: digests of the policy (rules, content head, settings) and the head, backbone, rendering."""
+        """What decides here: digests of the policy (rules, content head, settings); head, backbone, rendering."""
         s = self._settings
         content = "" if self._content is None else self._content.digest
         settings = {"on_fault": s.on_fault, "turns": s.turns, "scripts": s.scripts}

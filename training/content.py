@@ -22,8 +22,7 @@ from so8t.gate.backbones.of_head import BESIDE, open_backbone
 from so8t.gate.content import NAME, ContentHead, pieces, vector_of
 from so8t.gate.head import Head
 from so8t.gate.head_file import seal
-from so8t.training.data import files
-from so8t.training.data.files import DataError
+from so8t.training.data.contents import Text, read
 
 FOLDS = 5
 ROUNDS = 4  # of choosing the piece that counts
@@ -33,18 +32,6 @@ DEADLINE = 300.0
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
-
-
-class TextsBroken(DataError):
-    """A line is no labelled text. The message names file and line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One tool result."""
-
-    text: str
-    instructs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +50,7 @@ def train(folder: Path, paths: Sequence[Path], done: Callable[[], object] = lamb
     Raises:
         HeadNotReady, BackboneFault, DataError, OSError.
     """
-    texts = [text for path in files.found(paths) for text in read(path)]
+    texts = list(read(paths))
     head = Head.load(folder)
     vectors = asyncio.run(_vectors(head, folder, texts, done))
     found = learn(vectors, np.array([t.instructs for t in texts]))
@@ -81,18 +68,6 @@ def train(folder: Path, paths: Sequence[Path], done: Callable[[], object] = lamb
     return asyncio.run(_loaded(head, folder))
 
 
-def read(path: Path) -> list[Text]:
-    """{"text", "instructs"} a line. Raises TextsBroken, OSError."""
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            value = json.loads(line)
-            found.append(Text(str(value["text"]), bool(value["instructs"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise TextsBroken(f"{path} line {number} is no labelled text: {error}") from None
-    return found
-
-
 def learn(vectors: Sequence[Vectors], labels: NDArray[np.bool_], seed: int = 8) -> Content:
     """Weights from all texts; threshold and figures from cross-validation.
 
@@ -104,8 +79,9 @@ def learn(vectors: Sequence[Vectors], labels: NDArray[np.bool_], seed: int = 8) 
     fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
     scores = np.empty(len(labels))
     for number in range(FOLDS):
-        w, b = _fit([vectors[i] for i in np.flatnonzero(fold != number)], labels[fold != number])
-        scores[fold == number] = [_score(vectors[i], w, b) for i in np.flatnonzero(fold == number)]
+        held = fold == number
+        w, b = _fit([v for v, out in zip(vectors, held, strict=True) if not out], labels[~held])
+        scores[held] = [_score(v, w, b) for v, out in zip(vectors, held, strict=True) if out]
     threshold = float(np.clip(np.quantile(scores[~labels], 1 - FALSE_ALARMS), 0.01, 0.99))
     flagged = scores >= threshold
     metrics = {
@@ -147,7 +123,7 @@ def _logistic(x: Floats, y: Floats) -> tuple[Floats, float]:
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch does not type it
-    return w.detach().numpy(), float(b)
+    return w.detach().numpy(), float(b.detach())
 
 
 def _score(vectors: Vectors, w: Floats, b: float) -> float:

@@ -53,6 +53,7 @@ def prepare(recipe: Recipe, base: bases.Base, relative_to: Path) -> Data:
         [relative_to / path for path in recipe.data.cases],
         tokens,
         public=relative_to / recipe.data.public if recipe.data.public else None,
+        contents=[relative_to / path for path in recipe.data.contents],
         seed=recipe.train.seed,
         skip_bad_lines=recipe.data.skip_bad_lines,
     )

@@ -114,7 +114,7 @@ class SafetyTrainer(Trainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm before clipping, kept for the log."""
-        norm = super()._get_grad_norm(model, grad_norm)
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]  # untyped in transformers
         self.parts.model.gradient = float(norm)
         return norm
 

@@ -31,7 +31,7 @@ class App:
         return load(file=self._file)
 
     def reviewed_cases(self) -> Iterator[dict[str, Any]]:
-        """What reviewers decided, as labelled cases: for commands of other packages. Raises TrailError, ToolboxError."""
+        """What reviewers decided, as labelled cases, for commands of others. Raises TrailError, ToolboxError."""
         from so8t.agent.build import open_store, open_toolbox
         from so8t.agent.reviewed import reviewed_cases
         from so8t.audit_db import Trail

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from so8t.gate.cases import Case
+from so8t.training.data import contents as texts
 from so8t.training.data import files
 from so8t.training.data.example import LABELS, Example, GateDecides, bare, digest, turn_of
 from so8t.training.data.files import DataError
@@ -78,6 +79,7 @@ def load(
     tokens: Tokens,
     *,
     public: Path | None = None,
+    contents: Sequence[Path] = (),
     seed: int = 8,
     least: int = LEAST,
     copies: Copies = Copies(),
@@ -89,6 +91,7 @@ def load(
         paths: JSONL files, and folders whose *.jsonl files are all read.
         tokens: of the base model; they say where a long text is split into windows.
         public: folder with the files that sources.toml names.
+        contents: files and folders of tool results (see contents.py).
         seed: which public cases are sampled, and which cases get copies.
         least: cases that there must be.
         copies: how many calls are learned in other forms, too.
@@ -100,6 +103,9 @@ def load(
     counts = Counts()
     own = read(files.found(paths), tokens, counts, seed=seed, copies=copies, skip_bad_lines=skip_bad_lines)
     examples = [*own, *(read_public(public, tokens, counts, seed=seed) if public else ())]
+    if contents:
+        examples += texts.examples(contents, tokens)
+        counts.copies += sum(e.source == "contents" for e in examples)
     _check(examples, least, counts)
     return Loaded(tuple(examples), counts)
 

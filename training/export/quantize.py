@@ -20,9 +20,9 @@ from so8t.training.export.errors import LlamaCppFailed
 from so8t.training.export.gguf_file import fallbacks, whole
 from so8t.training.export.tensors import Plan
 
-
 SMALL = 1024  # of this hidden size and below, four bits in every matrix change too many of a head's verdicts
-FINER = {"attn_": gguf.GGMLQuantizationType.Q6_K, "ffn_down": gguf.GGMLQuantizationType.Q6_K}  # there: patterns of names
+SIX_BITS = gguf.GGMLQuantizationType.Q6_K
+FINER = {"attn_": SIX_BITS, "ffn_down": SIX_BITS}  # there; by patterns of tensor names
 
 
 @dataclass(frozen=True, slots=True)
