@@ -7,22 +7,28 @@ with SessionLock(store, session): ...
 """
 
 from so8t.audit_db.chain import Record
+from so8t.audit_db.claims import Claims
 from so8t.audit_db.errors import ReviewError, TrailError, TrailUnavailable
+from so8t.audit_db.figures import Figures
 from so8t.audit_db.item import ReviewItem
 from so8t.audit_db.liveness import SessionLock, alive, recover
 from so8t.audit_db.mask import BadSecret, Masker
 from so8t.audit_db.queue import ReviewQueue
+from so8t.audit_db.revisions import Revisions
 from so8t.audit_db.store import Store
 from so8t.audit_db.trail import Trail
 from so8t.audit_db.verify import Verification
 
 __all__ = [
     "BadSecret",
+    "Claims",
+    "Figures",
     "Masker",
     "Record",
     "ReviewError",
     "ReviewItem",
     "ReviewQueue",
+    "Revisions",
     "SessionLock",
     "Store",
     "Trail",

@@ -12,7 +12,11 @@ TrailError
 ReviewError
 ├── UnknownItem         no item of this id; lists those that wait
 ├── SubmitRefused       nothing stored says that this call must wait for a person
-├── NotPending          the item was decided before
+├── NotPending          the item was decided before; says by whom and what
+├── HeldByAnother       another reviewer's claim on the item has not run out
+├── ClaimLost           the claim is over: given back, or taken over by somebody with a newer token
+├── EditRefused         the edited call cannot take the place of the proposed one
+├── NotReopened         the item is not one that can wait again
 ├── NotApproved         no person approved the item
 ├── Expired             the time to decide or to run is over
 ├── DigestMismatch      the call is not the one that was shown
@@ -77,6 +81,22 @@ class SubmitRefused(ReviewError):
 
 class NotPending(ReviewError):
     """The item was decided before."""
+
+
+class HeldByAnother(ReviewError):
+    """Another reviewer's claim on the item has not run out."""
+
+
+class ClaimLost(ReviewError):
+    """The claim that a token names is over."""
+
+
+class EditRefused(ReviewError):
+    """The edited call cannot take the place of the proposed one."""
+
+
+class NotReopened(ReviewError):
+    """The item is not one that can wait again."""
 
 
 class NotApproved(ReviewError):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select
 
 from so8t.audit_db.chain import timestamp
 from so8t.audit_db.errors import Forged, UnknownItem, nearest
@@ -34,12 +34,20 @@ def sound(conn: Connection, ids: Sequence[str]) -> list[Row[Any]]:
 
 
 def due(conn: Connection, now: datetime, *where: ColumnElement[bool]) -> Sequence[str]:
-    """Ids of items whose time is over, by the latest time seen since they were submitted.
+    """Ids of items whose time is over, by the latest time seen since they began to wait.
 
     So a clock that jumps back revives nothing, and a clock that once was far ahead harms no later item.
     """
     # `+ 0` keeps SQLite off the primary key: the index on `at` finds at once that nothing is later
-    seen = exists().where(record.c.at >= review_item.c.expires, record.c.seq + 0 >= review_item.c.submitted_seq)
+    since = func.coalesce(review_item.c.reopened_seq, review_item.c.submitted_seq)
+    seen = exists().where(record.c.at >= review_item.c.expires, record.c.seq + 0 >= since)
     over = (review_item.c.expires <= timestamp(now)) | seen
     query = select(review_item.c.id).where(review_item.c.state.in_(("pending", "approved")), over, *where)
     return conn.scalars(query.order_by(review_item.c.created, review_item.c.id)).all()
+
+
+def waiting(conn: Connection, now: datetime, session: str | None = None) -> int:
+    """How many items can be decided now, of one session or of all."""
+    query = select(func.count()).select_from(review_item)
+    query = query.where(review_item.c.state == "pending", review_item.c.expires > timestamp(now))
+    return conn.scalar(query if session is None else query.where(review_item.c.session == session)) or 0

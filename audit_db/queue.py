@@ -2,6 +2,7 @@
 
     pending -> approved -> executing -> done | unknown
     pending -> refused | expired | cancelled        approved -> expired | cancelled
+    refused | expired -> pending, where a reviewer reopens the item (revisions.py)
 
 Each change of state and its record in the trail are one transaction. Before an item is acted on it is compared with
 its records: a row that somebody edited is `Forged`. All methods block until the database has committed.
@@ -9,14 +10,15 @@ its records: a row that somebody edited is `Forged`. All methods block until the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from so8t.audit_db import submission
 from so8t.audit_db.chain import append, timestamp
+from so8t.audit_db.claims import may_decide, named
 from so8t.audit_db.errors import (
     AlreadyConsumed,
     BadFilter,
@@ -28,8 +30,9 @@ from so8t.audit_db.errors import (
     SecretNotStored,
     nearest,
 )
-from so8t.audit_db.item import ReviewItem, move, to_item
-from so8t.audit_db.lookup import due, one, sound
+from so8t.audit_db.item import ReviewItem, change, columns, move, to_item
+from so8t.audit_db.lifecycle import current
+from so8t.audit_db.lookup import due, one, sound, waiting
 from so8t.audit_db.schema import STATES, review_item
 from so8t.audit_db.store import Store
 from so8t.gate.allowed import Approval
@@ -57,14 +60,20 @@ class ReviewQueue:
         """
         if ttl <= timedelta(0):
             raise BadFilter(f"the time to live {ttl} must be positive")
-        columns = submission.columns(self._masker, session, owner, call, tool, verdict, user_text)
+        fixed = submission.columns(self._masker, session, owner, call, tool, verdict, user_text)
         with self._store.write() as conn:
-            submission.may_wait(conn, call, verdict, columns["digest"])
+            submission.may_wait(conn, call, verdict, fixed["digest"])
             now = self._store.clock()
-            item = columns | {"created": timestamp(now), "expires": timestamp(now + ttl)}
-            seq = self._record(conn, now, session, call.id, {"event": "submitted", "item": item})
+            item = fixed | {"created": timestamp(now), "expires": timestamp(now + ttl)}
+            body = {"event": "submitted", "item": item}
+            seq = append(conn, self._masker, now, "review", session, body, subject=call.id).seq
             conn.execute(insert(review_item).values(**item, state="pending", submitted_seq=seq, changed_seq=seq))
             return to_item(one(conn, call.id))
+
+    def waiting(self, session: str | None = None) -> int:
+        """How many calls wait whose time is not over, of one session or of all."""
+        with self._store.read() as conn:
+            return waiting(conn, self._store.clock(), session)
 
     def items(self, state: str | None = None, owner: str | None = None, limit: int = 1000) -> list[ReviewItem]:
         """Items, oldest first, as the table has them: `get` and every decision also compare with the trail.
@@ -84,17 +93,20 @@ class ReviewQueue:
         with self._store.read() as conn:
             return to_item(one(conn, id))
 
-    def approve(self, id: str, digest: str, reviewer: str, note: str = "") -> ReviewItem:
+    def approve(self, id: str, digest: str, reviewer: str, note: str = "", token: int | None = None) -> ReviewItem:
         """Allow the call that has this digest to run once.
 
-        Raises:
-            UnknownItem, NotPending, Expired, DigestMismatch, Forged, BadFilter (no reviewer)
-        """
-        return self._decide(id, "approved", reviewer, note, digest)
+        Args:
+            token: of the reviewer's claim. Without one it works where nobody else holds a claim.
 
-    def refuse(self, id: str, reviewer: str, reason: str) -> ReviewItem:
-        """Forbid the call. Raises UnknownItem, NotPending, Expired, Forged, BadFilter (no reviewer)."""
-        return self._decide(id, "refused", reviewer, reason, None)
+        Raises:
+            UnknownItem, NotPending, Expired, DigestMismatch, Forged, ClaimLost, HeldByAnother, BadFilter (no reviewer)
+        """
+        return self._decide(id, "approved", reviewer, note, digest, token)
+
+    def refuse(self, id: str, reviewer: str, reason: str, token: int | None = None) -> ReviewItem:
+        """Forbid the call. Raises what `approve` raises, but for DigestMismatch."""
+        return self._decide(id, "refused", reviewer, reason, None, token)
 
     def cancel(self, id: str, who: str, reason: str) -> ReviewItem:
         """Take back a call that has not started. Raises UnknownItem, NotPending, Forged."""
@@ -132,14 +144,19 @@ class ReviewQueue:
             ids = conn.scalars(query.order_by(review_item.c.changed_seq)).all()
             return [to_item(row) for row in sound(conn, ids)]
 
-    def acknowledge(self, id: str) -> bool:
+    def acknowledge(self, id: str, changed_seq: int | None = None) -> bool:
         """The agent heard of the decision. True for exactly one caller, also among several programs.
+
+        Args:
+            changed_seq: of the item that the agent saw. False where the item was reopened or decided anew since then.
 
         Raises:
             UnknownItem, Forged, NotApproved (nothing was decided yet)
         """
         with self._store.write() as conn:
             row = one(conn, id)
+            if changed_seq not in (None, row.changed_seq):
+                return False
             if row.state == "pending":
                 raise NotApproved(f"the review {id} is not decided yet")
             return self._acknowledge(conn, row)
@@ -161,7 +178,7 @@ class ReviewQueue:
             if late is None:
                 self._move(conn, row, "executing")
                 self._acknowledge(conn, row)
-                intent = {"digest": row.digest, "source": Source.HUMAN, "reviewer": row.reviewer}
+                intent = {"digest": _digest(row), "source": Source.HUMAN, "reviewer": row.reviewer}
                 append(conn, self._masker, self._store.clock(), "intent", session, intent, subject=id)
         if late is not None:
             raise late
@@ -176,14 +193,14 @@ class ReviewQueue:
             )
         return Call(item.tool, item.arguments_json, item.id)
 
-    def _decide(self, id_: str, state: str, reviewer: str, reason: str, digest: str | None) -> ReviewItem:
-        if not reviewer.strip():
-            raise BadFilter("a decision needs the reviewer's name")
+    def _decide(
+        self, id_: str, state: str, reviewer: str, reason: str, digest: str | None, token: int | None
+    ) -> ReviewItem:
+        named(reviewer)
         with self._store.write() as conn:
             row = one(conn, id_)
-            if row.state != "pending":
-                raise NotPending(f"the review {id_} is {row.state} already")
-            if digest is not None and digest != row.digest:
+            may_decide(row, reviewer, token, self._store.clock())
+            if digest is not None and digest != _digest(row):
                 raise DigestMismatch(f"the review {id_} is about another call than the one shown: look at it again")
             late = self._expire_if_due(conn, row)
             if late is None:
@@ -200,7 +217,7 @@ class ReviewQueue:
             raise Expired(f"the review {row.id} expired: ask for the call again")
         if row.state != "approved":
             raise NotApproved(f"the review {row.id} is {row.state}, not approved")
-        if call.id != row.id or self._masker.call(call).digest != row.digest:
+        if call.id != row.id or self._masker.call(call).digest != _digest(row):
             raise DigestMismatch(f"the call is not the one that was approved as {row.id}")
 
     def _expire_if_due(self, conn: Connection, row: Row[Any]) -> Expired | None:
@@ -214,17 +231,19 @@ class ReviewQueue:
     def _acknowledge(self, conn: Connection, row: Row[Any]) -> bool:
         if row.acknowledged_seq is not None:
             return False
-        seq = self._record(conn, self._store.clock(), row.session, row.id, {"event": "acknowledged"})
-        conn.execute(update(review_item).where(review_item.c.id == row.id).values(acknowledged_seq=seq))
+        now_row = conn.execute(select(review_item).where(review_item.c.id == row.id)).one()  # as `_move` left it
+        change(conn, self._masker, self._store.clock(), now_row, "acknowledged")
         return True
 
     def _move(self, conn: Connection, row: Row[Any], state: str, now: datetime | None = None, **facts: str) -> None:
         move(conn, self._masker, now or self._store.clock(), row, state, **facts)
 
-    def _record(self, conn: Connection, now: datetime, session: str, id_: str, body: Mapping[str, Any]) -> int:
-        return append(conn, self._masker, now, "review", session, body, subject=id_).seq
-
     def _select(self, where: Sequence[ColumnElement[bool]], limit: int) -> list[ReviewItem]:
         query = select(review_item).where(*where).order_by(review_item.c.created, review_item.c.id).limit(limit)
         with self._store.read() as conn:
             return [to_item(row) for row in conn.execute(query)]
+
+
+def _digest(row: Row[Any]) -> str:
+    """Of the call that a decision is about: as edited, else as proposed."""
+    return str(current(columns(row), "digest"))

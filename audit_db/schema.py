@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 from sqlalchemy.types import BigInteger
 
-HEAD: Final = "0001"
+HEAD: Final = "0003"
 """The newest migration; a test compares it with the migrations folder."""
 
 KINDS: Final = ("session", "message", "decision", "invalid", "intent", "outcome", "review", "fault", "unknown")
@@ -79,6 +79,12 @@ review_item = Table(
     Column("claimed_by", Text),
     Column("claim_expires", String(32)),
     Column("claim_token", _Seq, nullable=False, server_default="0"),  # fencing: grows with each claim
+    Column("edited_arguments", Text),  # canonical JSON: what a reviewer put in the place of `arguments`
+    Column("edited_digest", String(64)),
+    Column("edited_by", Text),
+    Column("edited_verdict", Text),  # JSON: what the gate says of the edited call
+    Column("effective_arguments", Text),  # canonical JSON: what ran
+    Column("reopened_seq", _Seq),  # of the last reopening
     CheckConstraint(_one_of("state", STATES), name="known_state"),
     Index("review_item_state", "state", "expires"),
     Index("review_item_owner", "owner", "state"),

@@ -29,10 +29,15 @@ def columns(
         "arguments": masked.arguments_json,
         "masked": int(masked.digest != call.digest),
         "digest": masked.digest,
-        "verdict": canonical(masker.value(plain({"decision": verdict.decision.name, **bodies.of_verdict(verdict)}))),
+        "verdict": verdict_json(masker, verdict),
     }
     # The row and the record must hold the same text, and the digest was made of these arguments.
     return {name: MaskedText(value) if isinstance(value, str) else value for name, value in found.items()}
+
+
+def verdict_json(masker: Masker, verdict: Verdict) -> str:
+    """The whole verdict as canonical JSON, masked."""
+    return canonical(masker.value(plain({"decision": verdict.decision.name, **bodies.of_verdict(verdict)})))
 
 
 def may_wait(conn: Connection, call: Call, verdict: Verdict, digest: str) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import regex
 
 from so8t.gate.backbones import Rendered
-from so8t.gate.contract import Call, Decision, Effect, Proposal, ToolSpec
+from so8t.gate.contract import Call, Effect, Proposal, ToolSpec
 from so8t.gate.encodings import readable_copies
 from so8t.gate.leaves import TooManyValues, leaves
 from so8t.gate.plain import INVISIBLE
@@ -28,7 +28,7 @@ from so8t.gate.strict_json import NotStrictJson
 from so8t.gate.windows import FIELD
 from so8t.gate.words import user_words
 
-RENDERING = "1"
+RENDERING = "2"
 SHORT_FIELD = 100  # characters of an argument that stands in the header; a longer one is body, whole
 HEADER_FIELDS = 500  # characters of all arguments in the header; what is beyond is body
 DESCRIPTION = 100
@@ -104,8 +104,6 @@ def _flags(proposal: Proposal, marks: list[Mark], long_values: int) -> list[str]
         flags.append("tool results seen")
     if any(readable_copies(mark.leaf.text) for mark in marks):
         flags.append("encoded")
-    if proposal.turn is not None and proposal.turn.decision is not Decision.ALLOW:
-        flags.append("turn flagged")
     if long_values:
         flags.append("long values below")
     return flags

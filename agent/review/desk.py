@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from so8t.audit_db import ReviewError, ReviewItem, ReviewQueue, Store
+from so8t.audit_db import Claims, Figures, Record, ReviewError, ReviewItem, ReviewQueue, Revisions, Store, Trail
+from so8t.audit_db.figures import figures, lately
+from so8t.gate.contract import Call, Verdict
 
 
 class NoReason(ReviewError):
@@ -25,6 +27,9 @@ class Desk:
     def __init__(self, store: Store, reviewer: str) -> None:
         self._store = store
         self._queue = ReviewQueue(store)
+        self._claims = Claims(store)
+        self._revisions = Revisions(store)
+        self.trail = Trail(store)
         self.reviewer = reviewer
 
     def now(self) -> datetime:
@@ -44,15 +49,50 @@ class Desk:
         """One item that agrees with the trail. Raises UnknownItem, Forged."""
         return self._queue.get(id)
 
-    def approve(self, id: str, digest: str, note: str = "") -> ReviewItem:
-        """Let the call with this digest run once. Raises what ReviewQueue.approve raises."""
-        return self._queue.approve(id, digest, self.reviewer, note)
+    def claim(self, id: str, lease: timedelta) -> ReviewItem:
+        """Take the item for a while; it tells the token. Raises what Claims.claim raises."""
+        return self._claims.claim(id, self.reviewer, lease)
 
-    def refuse(self, id: str, reason: str) -> ReviewItem:
+    def renew(self, id: str, token: int, lease: timedelta) -> ReviewItem:
+        """Keep the claim. Raises what Claims.renew raises."""
+        return self._claims.renew(id, self.reviewer, token, lease)
+
+    def release(self, id: str, token: int) -> ReviewItem:
+        """Give the claim back. Raises what Claims.release raises."""
+        return self._claims.release(id, self.reviewer, token)
+
+    def approve(self, id: str, digest: str, note: str = "", token: int | None = None) -> ReviewItem:
+        """Let the call with this digest run once. Raises what ReviewQueue.approve raises."""
+        return self._queue.approve(id, digest, self.reviewer, note, token)
+
+    def refuse(self, id: str, reason: str, token: int | None = None) -> ReviewItem:
         """Forbid the call. Raises NoReason, and what ReviewQueue.refuse raises."""
         if not reason.strip():
             raise NoReason("a refusal needs a reason: the agent and its user are told it")
-        return self._queue.refuse(id, self.reviewer, reason.strip())
+        return self._queue.refuse(id, self.reviewer, reason.strip(), token)
+
+    def edit(self, seen: ReviewItem, call: Call, verdict: Verdict, note: str = "", token: int | None = None) -> ReviewItem:
+        """Put an edited call in the place of the one that was seen. Raises what Revisions.edit raises."""
+        return self._revisions.edit(seen.id, seen.digest, call, verdict, self.reviewer, note, token)
+
+    def reopen(self, id: str, reason: str, ttl: timedelta) -> ReviewItem:
+        """Let what was refused or expired wait again. Raises NoReason, and what Revisions.reopen raises."""
+        if not reason.strip():
+            raise NoReason("to reopen a review takes a reason: it stands in the trail")
+        return self._revisions.reopen(id, self.reviewer, reason.strip(), ttl)
+
+    def records(self, id: str) -> list[Record]:
+        """Everything that the trail holds about one item, oldest first. Raises UnknownItem, Forged."""
+        self._queue.get(id)
+        return list(self.trail.records(subject=id))
+
+    def lately(self, limit: int) -> list[ReviewItem]:
+        """What was decided, the newest decision first."""
+        return lately(self._store, limit)
+
+    def figures(self, since: datetime | None = None) -> Figures:
+        """What waits, and what people decided since then."""
+        return figures(self._store, since)
 
     def _items(self, state: str | None = None) -> list[ReviewItem]:
         try:

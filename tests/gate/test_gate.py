@@ -9,6 +9,7 @@ import pytest
 
 from so8t.gate.contract import Call, Decision, Finding, Message, Proposal, Source, Thresholds, ToolSpec, Verdict
 from so8t.gate.gate import Gate
+from so8t.gate.render import RENDERING
 from so8t.gate.settings import GateSettings
 
 MakeGate = Callable[..., Gate]
@@ -28,7 +29,7 @@ def test_a_call_that_no_layer_objects_to_is_allowed_with_its_whole_story(decide:
     assert verdict.probabilities is not None
     assert sum(verdict.probabilities) == pytest.approx(1)
     assert verdict.versions.backbone == "words@0"
-    assert verdict.versions.rendering == "1"
+    assert verdict.versions.rendering == RENDERING
     assert len(verdict.versions.policy) == len(verdict.versions.head) == 64
     assert "says ALLOW" in verdict.reasons[0]
     assert verdict.ms > 0

@@ -128,12 +128,12 @@ def test_encoded_text_is_read_decoded() -> None:
     assert f"{FIELD} decoded user: wipe the whole disk now" in text((Message("user", encoded),), None)
 
 
-def test_a_flagged_turn_is_told() -> None:
+def test_the_head_judges_a_call_by_itself_whatever_its_turn_got() -> None:
     turn = Verdict(
         Decision.ESCALATE, Source.HEAD, (Finding(Source.HEAD, Decision.ESCALATE, "x"),), "", Versions(*4 * [""])
     )
-    proposal = Proposal((), WRITE, Call.of("write_file", {}), turn)
-    assert "turn flagged" in render(proposal, ()).header
+    call = Call.of("write_file", {})
+    assert render(Proposal((), WRITE, call, turn), ()) == render(Proposal((), WRITE, call), ())
 
 
 def test_many_earlier_messages_and_calls_are_counted_not_forgotten() -> None:
