@@ -14,6 +14,7 @@ import platformdirs
 
 from so8t.agent.config import Config, ConfigInvalid
 from so8t.agent.engines import Engine, EngineUnavailable
+from so8t.agent.limits import Limits
 from so8t.audit_db import Masker, Store
 from so8t.gate.backbones.of_head import BESIDE, open_backbone
 from so8t.gate.content import ContentHead
@@ -52,6 +53,11 @@ def workspace_folder(config: Config) -> Path:
 def owner(config: Config) -> str:
     """Whose calls wait in the queue: this user's, on this machine, in this folder."""
     return f"{getpass.getuser()}@{platform.node()}:{workspace_folder(config)}"
+
+
+def limits(config: Config) -> Limits:
+    """How many calls may wait for a reviewer."""
+    return Limits(config.settings.review.most_of_session, config.settings.review.most)
 
 
 def database_url(config: Config) -> str:

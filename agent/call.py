@@ -49,13 +49,12 @@ class Calls:
             return await self._invalid(call, error)
         proposal = Proposal(tuple(messages), self._parts.toolbox.get(call.name).spec, call, turn)
         verdict = await self._parts.gate.decide(proposal)
-        await self._parts.ledger.decided(proposal, verdict)
+        verdict = await self._parts.ledger.judged(proposal, verdict)
         match verdict.decision:
             case Decision.ALLOW:
                 self._emit(events.CallJudged(call, verdict))
                 return await self._run(Allowed.by_verdict(call, verdict))
             case Decision.ESCALATE:
-                await self._parts.ledger.submit(proposal, verdict)
                 self._emit(events.CallJudged(call, verdict))
                 return words.waiting(call, verdict)
             case _:
@@ -79,25 +78,46 @@ class Calls:
                 return None
             raise
         self._emit(events.Reviewed(item.id, item.tool, item.state, item.reviewer or "", item.reviewer_reason or ""))
+        if item.edited:
+            self._emit(events.Notice(words.edit_notice(call, item)))
         return call
 
-    async def after_review(self, item: ReviewItem, call: Call) -> Message:
-        """Run the call if it was approved."""
+    async def after_review(self, item: ReviewItem, call: Call, messages: Sequence[Message]) -> Message:
+        """Run the call if it was approved. What a reviewer edited is judged by this agent's tools and gate as well."""
         if item.state != "approved":
             return words.not_approved(call, item)
-        return await self._run(Allowed.by_approval(call, self._approvals.pop(item.id)), intended=True)
+        allowed = Allowed.by_approval(call, self._approvals.pop(item.id))
+        if not item.edited:
+            return await self._run(allowed, intended=True)
+        asked = (*messages, Message("user", item.user_text))
+        return words.edited(call, await self._run(allowed, intended=True, edited_in=asked))
+
+    async def _objection(self, call: Call, messages: tuple[Message, ...]) -> Outcome | None:
+        """Why an edited call cannot run here, although somebody approved it."""
+        try:
+            self._parts.toolbox.validate(call.name, call.arguments_json)
+        except (UnknownTool, InvalidArguments) as error:
+            return Outcome("error", f"not run: {error}", truncated=False, ms=0.0)
+        proposal = Proposal(messages, self._parts.toolbox.get(call.name).spec, call)
+        verdict = await self._parts.gate.decide(proposal)
+        if verdict.decision is not Decision.REFUSE:
+            return None
+        return Outcome("error", f"not run, the gate refuses it: {'; '.join(verdict.reasons)}", truncated=False, ms=0.0)
 
     async def _invalid(self, call: Call, error: str) -> Message:
         await self._parts.ledger.invalid(call, error)
         self._emit(events.CallInvalid(call, error))
         return words.invalid(call, error)
 
-    async def _run(self, allowed: Allowed, intended: bool = False) -> Message:
+    async def _run(
+        self, allowed: Allowed, intended: bool = False, edited_in: tuple[Message, ...] | None = None
+    ) -> Message:
         outcome = Outcome("cancelled", "stopped before it ended", truncated=False, ms=0.0)
         try:
             if not intended:
                 await self._parts.ledger.intent(allowed)
-            outcome = await self._parts.executor.run(allowed)
+            objection = None if edited_in is None else await self._objection(allowed.call, edited_in)
+            outcome = objection or await self._parts.executor.run(allowed)
         except asyncio.CancelledError:
             with suppress(LedgerError):  # nothing to end where the intent was never stored
                 await self._parts.ledger.outcome(allowed.call, outcome)

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from so8t.agent.limits import Limits, refused
 from so8t.agent.stored import FORGOTTEN
 from so8t.audit_db import Record, ReviewError, ReviewItem, ReviewQueue, Store, Trail, TrailError, alive, recover
 from so8t.gate.allowed import Allowed, Approval
-from so8t.gate.contract import Call, Message, Proposal, Verdict
+from so8t.gate.contract import Call, Decision, Message, Proposal, Verdict
 from so8t.tools import Outcome
 
 T = TypeVar("T")
@@ -27,13 +28,16 @@ class LedgerError(Exception):
 class Ledger:
     """What one session writes. `owner` is whose calls wait in the queue: this user's in this folder."""
 
-    def __init__(self, store: Store, session: str, owner: str, expires: timedelta) -> None:
+    def __init__(
+        self, store: Store, session: str, owner: str, expires: timedelta, limits: Limits | None = None
+    ) -> None:
         self.session = session
         self._store = store
         self._trail = Trail(store)
         self._queue = ReviewQueue(store)
         self._owner = owner
         self._expires = expires
+        self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="so8t-ledger")
         self._raw: dict[str, Call] = {}  # calls as proposed: the stored ones have their secrets masked
 
@@ -68,16 +72,12 @@ class Ledger:
         what = (outcome.status, outcome.output, outcome.truncated, outcome.ms)
         await self._write(lambda: self._trail.outcome(self.session, call.id, *what))
 
-    async def submit(self, proposal: Proposal, verdict: Verdict) -> None:
-        """Put a call into the review queue."""
-        call, tool = proposal.call, proposal.tool
-        assert call is not None
-        assert tool is not None
-        words = proposal.user_text
-        await self._write(
-            lambda: self._queue.submit(self.session, self._owner, call, tool, verdict, words, self._expires)
-        )
-        self._raw[call.id] = call
+    async def judged(self, proposal: Proposal, verdict: Verdict) -> Verdict:
+        """Store a verdict on a call, and put one that must wait into the queue.
+
+        Returns the verdict that stands: REFUSE where too many calls wait already.
+        """
+        return await self._write(lambda: self._judged(proposal, verdict))
 
     async def news(self) -> list[ReviewItem]:
         """Decided reviews that are this session's to take up: its own, and those of sessions that ended."""
@@ -85,7 +85,7 @@ class Ledger:
 
     async def call_of(self, item: ReviewItem) -> Call:
         """The call that was submitted. After a restart it is read back from the queue."""
-        if item.id in self._raw:
+        if item.id in self._raw and not item.edited:
             return self._raw[item.id]
         return await self._write(lambda: self._queue.call_of(item))
 
@@ -94,8 +94,8 @@ class Ledger:
         return await self._write(lambda: self._queue.consume(item.id, call, self.session))
 
     async def acknowledge(self, item: ReviewItem) -> bool:
-        """Say that the decision was heard; False where another program was first."""
-        return await self._write(lambda: self._queue.acknowledge(item.id))
+        """Say that the decision was heard; False where another program was first, or where it is another by now."""
+        return await self._write(lambda: self._queue.acknowledge(item.id, item.changed_seq))
 
     async def waiting(self) -> list[ReviewItem]:
         """The calls of this owner that wait for a reviewer."""
@@ -118,6 +118,20 @@ class Ledger:
             await self._write(lambda: self._trail.session(self.session, {"event": "end"}))
         finally:
             await asyncio.to_thread(self._thread.shutdown)
+
+    def _judged(self, proposal: Proposal, verdict: Verdict) -> Verdict:
+        call, tool = proposal.call, proposal.tool
+        assert call is not None
+        waits = verdict.decision is Decision.ESCALATE
+        if waits and (full := self._limits.exceeded(self._queue.waiting(self.session), self._queue.waiting())):
+            verdict, waits = refused(verdict, full), False
+        self._trail.decided(self.session, proposal, verdict)
+        if waits:
+            assert tool is not None
+            words = proposal.user_text
+            self._queue.submit(self.session, self._owner, call, tool, verdict, words, self._expires)
+            self._raw[call.id] = call
+        return verdict
 
     def _news(self) -> list[ReviewItem]:
         items = self._queue.decided(self._owner)

@@ -86,7 +86,7 @@ class Agent:
         if not any(known.id == call.id for message in self.messages for known in message.calls):
             await self._say(Message("user", item.user_text))  # asked before the program was restarted
         await self._say(Message("assistant", "", (call,)))
-        await self._say(await self._calls.after_review(item, call))
+        await self._say(await self._calls.after_review(item, call, self.messages[:-1]))
         if item.state == "approved":
             await self._steps()
 

@@ -46,7 +46,8 @@ async def open_session(config: Config, emit: Callable[[events.Event], None]) -> 
     id = new_id()
     with _trail(config) as store, SessionLock(store, id):
         async with build.open_gate(config, toolbox.specs) as gate:
-            ledger = Ledger(store, id, build.owner(config), timedelta(hours=settings.review.expires_hours))
+            expires, most = timedelta(hours=settings.review.expires_hours), build.limits(config)
+            ledger = Ledger(store, id, build.owner(config), expires, most)
             executor = Executor(toolbox, resources, settings.tools.concurrency)
             limits = settings.budget
             parts = Parts(

@@ -96,10 +96,12 @@ class Audit(Section):
 
 
 class Review(Section):
-    """How long a call waits for a person, and who the reviewer is."""
+    """How long a call waits for a person, how many may wait, and who the reviewer is."""
 
     expires_hours: Annotated[float, Field(gt=0, le=8760)] = 72.0
     reviewer: str = ""  # empty: the name of the logged-in user
+    most_of_session: Annotated[int, Field(ge=1, le=1_000_000)] = 50  # calls of one session that may wait at once
+    most: Annotated[int, Field(ge=1, le=1_000_000)] = 1000  # calls of all sessions
 
 
 class Budget(Section):

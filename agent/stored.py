@@ -67,12 +67,21 @@ def stored(
 
 
 def reviews(trail: Trail) -> dict[str, Reviewed]:
-    """By the call's id: what a person decided. What expired or was cancelled is not among them."""
-    found = {}
+    """By the call's id: what a person decided about it as it was proposed, the last word on it.
+
+    What expired, was cancelled or waits again is not among them, nor what was edited: that is another call.
+    """
+    found: dict[str, Reviewed] = {}
+    edited = set()
     for record in trail.records(kind="review"):
-        if record.body.get("from") == "pending" and record.body.get("state") in ("approved", "refused"):
-            found[record.subject] = Reviewed(record, record.body["state"] == "approved")
-    return found
+        body = record.body
+        if body.get("event") == "edited":
+            edited.add(record.subject)
+        elif body.get("event") == "reopened":
+            found.pop(record.subject, None)
+        elif body.get("from") == "pending" and body.get("state") in ("approved", "refused"):
+            found[record.subject] = Reviewed(record, body["state"] == "approved")
+    return {subject: review for subject, review in found.items() if subject not in edited}
 
 
 def _proposal(record: Record, spoken: list[Message] | tuple[()], tools: Mapping[str, ToolSpec]) -> Proposal:

@@ -72,6 +72,13 @@ def _review(body: dict[str, Any]) -> Iterator[str]:
     who = f" by {body['reviewer']}" if body.get("reviewer") else ""
     why = f": {body['reviewer_reason']}" if body.get("reviewer_reason") else ""
     yield f"{body.get('state') or body.get('event')}{who}{why}"
+    if "edited_arguments" in body:
+        yield f"arguments now: {body['edited_arguments']}" if body["event"] == "edited" else body["edited_arguments"]
+        yield f"the gate says {json.loads(body['edited_verdict'])['decision']}, digest {body['edited_digest']}"
+    if body.get("until"):
+        yield f"until {body['until'][:19]}Z, token {body['token']}"
+    if body.get("expires"):
+        yield f"waits until {body['expires'][:19]}Z"
 
 
 def _short(value: Any) -> str:

@@ -35,6 +35,16 @@ def not_approved(call: Call, item: ReviewItem) -> Message:
     return _tool(call, f"{item.state}: {reason}" if item.state == "refused" else f"error: the review was {item.state}")
 
 
+def edited(call: Call, said: Message) -> Message:
+    """What came of a call whose arguments a reviewer changed: the model must not think that its own ran."""
+    return _tool(call, f"the reviewer changed the arguments to {call.arguments_json}; result: {said.content}")
+
+
+def edit_notice(call: Call, item: ReviewItem) -> str:
+    """The same for the user."""
+    return f"{item.edited_by} changed the arguments of {call.name} ({call.id}) to {call.arguments_json}"
+
+
 def invalid(call: Call, error: str) -> Message:
     """The proposal was no valid call."""
     return _tool(call, f"error: {error}")

@@ -1,4 +1,4 @@
-"""What the queue costs in people's time, and what was decided lately: as the table has it, not compared with the trail."""
+"""What the queue costs in people's time, and what was decided lately: as the table has it, unlike `get` unproven."""
 
 from __future__ import annotations
 
@@ -39,14 +39,17 @@ def figures(store: Store, since: datetime | None = None) -> Figures:
     table, opened = review_item.c, record.alias("opened")
     began = func.coalesce(opened.c.at, table.created)
     joined = review_item.outerjoin(opened, opened.c.seq == table.reopened_seq)
-    people = [table.reviewer.is_not(None), table.decided_at.is_not(None), table.state.in_(BY_PEOPLE)]
-    people += [] if since is None else [table.decided_at >= timestamp(since)]
+    people = table.reviewer.is_not(None) & table.decided_at.is_not(None) & table.state.in_(BY_PEOPLE)
+    if since is not None:
+        people &= table.decided_at >= timestamp(since)
     query = select(table.state, table.edited_by, began, table.decided_at).select_from(joined)
     now = store.clock()
-    pending = select(func.min(began)).select_from(joined).where(table.state == "pending", table.expires > timestamp(now))
+    pending = (
+        select(func.min(began)).select_from(joined).where(table.state == "pending", table.expires > timestamp(now))
+    )
     with store.read() as conn:
         count, first = waiting(conn, now), conn.scalar(pending)
-        rows = conn.execute(query.where(*people)).all()
+        rows = conn.execute(query.where(people)).all()
     times = [(datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() for _, _, start, end in rows]
     approved = [edited_by for state, edited_by, _, _ in rows if state != "refused"]
     return Figures(

@@ -20,7 +20,7 @@ NEXT: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "executing": frozenset({"done", "unknown"}),
     }
 )
-"""Which state may follow which; `refused` and `expired` can be reopened, the other states that are no keys are final."""
+"""Which state may follow which. `refused` and `expired` can be reopened; the others that are no keys are final."""
 
 REOPENED_FROM: Final = frozenset({"refused", "expired"})
 

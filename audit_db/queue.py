@@ -196,7 +196,7 @@ class ReviewQueue:
     def _decide(
         self, id_: str, state: str, reviewer: str, reason: str, digest: str | None, token: int | None
     ) -> ReviewItem:
-        named(reviewer)
+        reviewer = named(self._masker, reviewer)
         with self._store.write() as conn:
             row = one(conn, id_)
             may_decide(row, reviewer, token, self._store.clock())

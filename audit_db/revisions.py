@@ -45,7 +45,7 @@ class Revisions:
             DigestMismatch: somebody else edited the item meanwhile.
             EditRefused: another tool, a secret, a verdict about another call, or REFUSE.
         """
-        named(reviewer)
+        reviewer = named(self._masker, reviewer)
         checked = self._checked(id, call, verdict)
         facts: dict[str, Any] = {"edited_arguments": MaskedText(call.arguments_json), "edited_digest": call.digest}
         facts |= {"edited_by": reviewer, "edited_verdict": MaskedText(checked), "reviewer": reviewer}
@@ -59,7 +59,9 @@ class Revisions:
             change(conn, self._masker, now, row, "edit refused" if refused else "edited", **facts, reviewer_reason=note)
             item = to_item(one(conn, id))
         if refused:
-            raise EditRefused(f"the gate refuses the edited call: {'; '.join(verdict.reasons)}. The call waits as it was")
+            raise EditRefused(
+                f"the gate refuses the edited call: {'; '.join(verdict.reasons)}. The call waits as it was"
+            )
         return item
 
     def reopen(self, id: str, reviewer: str, reason: str, ttl: timedelta) -> ReviewItem:
@@ -69,7 +71,7 @@ class Revisions:
             NotReopened: it is in another state, or the policy refuses the call.
             BadFilter: no reviewer, no reason, or a time to live that is not positive.
         """
-        named(reviewer)
+        reviewer = named(self._masker, reviewer)
         if not reason.strip() or ttl <= timedelta(0):
             raise BadFilter("to reopen a review takes a reason, and a time to live that is positive")
         with self._store.write() as conn:
@@ -86,7 +88,9 @@ class Revisions:
         if self._masker.call(call).digest != call.digest:
             raise EditRefused("the edited arguments hold a secret, which is never stored: leave it out")
         if MARK in call.arguments_json:
-            raise EditRefused("the edited arguments still hold a masked secret, which nobody can put back: leave it out")
+            raise EditRefused(
+                "the edited arguments still hold a masked secret, which nobody can put back: leave it out"
+            )
         return verdict_json(self._masker, verdict)
 
 

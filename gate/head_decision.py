@@ -12,8 +12,9 @@ from so8t.gate.head import HeadFault
 def decide(probabilities: NDArray[np.float64], thresholds: Thresholds) -> tuple[Decision, int]:
     """The strictest window's decision, and which window's probabilities to record.
 
-    A window is ALLOW (REFUSE) where that probability is the greatest, ties excluded, and reaches its threshold; else
-    ESCALATE. Recorded: of the windows with the strictest decision, the one with the least p(ALLOW).
+    A window is ALLOW where that probability is the greatest, ties excluded, and reaches its threshold; REFUSE where
+    p(REFUSE) is greater than p(ALLOW) and reaches its own; else ESCALATE. Recorded: of the windows with the strictest
+    decision, the one with the least p(ALLOW).
 
     Args:
         probabilities: (W, 3), each row in the order ALLOW, ESCALATE, REFUSE and of sum 1.
@@ -36,7 +37,7 @@ def decide(probabilities: NDArray[np.float64], thresholds: Thresholds) -> tuple[
 
 def _window(row: list[float], thresholds: Thresholds) -> Decision:
     allow, escalate, refuse = row
-    if refuse > max(allow, escalate) and refuse >= thresholds.refuse:
+    if refuse > allow and refuse >= thresholds.refuse:
         return Decision.REFUSE
     if allow > max(escalate, refuse) and allow >= thresholds.allow:
         return Decision.ALLOW

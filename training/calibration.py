@@ -17,7 +17,7 @@ from so8t.training.temperature import COLDEST, HOTTEST, fit_temperature, softmax
 __all__ = ["Bound", "Calibration", "NothingToCalibrate", "calibrate", "decide", "fit_temperature", "judge", "softmax"]
 
 NEVER = 2.0  # an ALLOW threshold that no probability reaches
-REFUSE_CANDIDATES = np.linspace(0.34, 0.9, 57)
+REFUSE_CANDIDATES = np.linspace(0.2, 0.9, 71)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,7 +57,7 @@ def decide(p: Floats, thresholds: Thresholds) -> Ints:
     """(N, 3) -> (N,), as so8t.gate.head_decision does for one window: a tie is ESCALATE."""
     decisions = np.ones(len(p), np.int64)
     decisions[(p[:, 0] > p[:, 1:].max(-1)) & (p[:, 0] >= thresholds.allow)] = 0
-    decisions[(p[:, 2] > p[:, :2].max(-1)) & (p[:, 2] >= thresholds.refuse)] = 2
+    decisions[(p[:, 2] > p[:, 0]) & (p[:, 2] >= thresholds.refuse)] = 2
     return decisions
 
 

@@ -63,6 +63,9 @@ def _call(item: ReviewItem) -> Iterator[Line]:
     yield Line((f"{size:,} bytes, exactly as stored:",), "call")
     yield from _arguments(item.arguments_json)
     yield Line((item.digest,), "digest")
+    if item.edited_by:
+        yield _labelled("EDITED", f"by {item.edited_by}; the model proposed:", WARN)
+        yield from _arguments(item.proposed_json)
     if item.masked:
         yield Line(("a secret is masked: only the session that asked can run this call",), "masked", WARN)
     for written, looked_up in hosts(item.arguments_json).items():
@@ -82,7 +85,7 @@ def _user(item: ReviewItem) -> Iterator[Line]:
 
 
 def _verdict(item: ReviewItem) -> Iterator[Line]:
-    verdict: Mapping[str, Any] = item.verdict
+    verdict: Mapping[str, Any] = item.edited_verdict or item.verdict
     yield _labelled("why", item.reason)
     yield _labelled("verdict", f"{verdict['decision']} by {verdict['source']}")
     if verdict["probabilities"]:
@@ -104,6 +107,9 @@ def _frame(item: ReviewItem, now: datetime) -> Iterator[Line]:
     left = f"in {span(now, item.expires)}" if item.expires > now else "its time is over"
     yield _labelled("expires", f"{clock(item.expires)}, {left}")
     yield _labelled("state", item.state)
+    if item.claimed_by and item.claim_expires:
+        until = f"until {clock(item.claim_expires)}" if item.held(now) else "but the claim ran out"
+        yield _labelled("claimed", f"by {item.claimed_by} {until}")
     if item.decided_at is not None:
         who = f"by {item.reviewer} " if item.reviewer else ""
         why = f": {item.reviewer_reason}" if item.reviewer_reason else ""

@@ -49,6 +49,10 @@ class Desk:
         """One item that agrees with the trail. Raises UnknownItem, Forged."""
         return self._queue.get(id)
 
+    def decidable(self, id: str, token: int | None = None) -> ReviewItem:
+        """An item that this reviewer may decide about now. Raises what Claims.decidable raises."""
+        return self._claims.decidable(id, self.reviewer, token)
+
     def claim(self, id: str, lease: timedelta) -> ReviewItem:
         """Take the item for a while; it tells the token. Raises what Claims.claim raises."""
         return self._claims.claim(id, self.reviewer, lease)
@@ -71,7 +75,9 @@ class Desk:
             raise NoReason("a refusal needs a reason: the agent and its user are told it")
         return self._queue.refuse(id, self.reviewer, reason.strip(), token)
 
-    def edit(self, seen: ReviewItem, call: Call, verdict: Verdict, note: str = "", token: int | None = None) -> ReviewItem:
+    def edit(
+        self, seen: ReviewItem, call: Call, verdict: Verdict, note: str = "", token: int | None = None
+    ) -> ReviewItem:
         """Put an edited call in the place of the one that was seen. Raises what Revisions.edit raises."""
         return self._revisions.edit(seen.id, seen.digest, call, verdict, self.reviewer, note, token)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Mapping
 
 from so8t.agent import build
 from so8t.agent.config import Config
 from so8t.agent.stored import stored
 from so8t.audit_db import ReviewError, ReviewItem, Trail
-from so8t.gate.contract import Call, Effect, Proposal, ToolSpec, Verdict
+from so8t.gate.contract import Call, Effect, Message, Proposal, ToolSpec, Verdict
 from so8t.gate.strict_json import StrictJsonError, canonical, loads
 from so8t.tools import InvalidArguments, Toolbox
 
@@ -43,9 +43,10 @@ async def judged(config: Config, toolbox: Toolbox, trail: Trail, item: ReviewIte
         return await gate.decide(Proposal(_messages(trail, item, known), spec, call))
 
 
-def _messages(trail: Trail, item: ReviewItem, known: dict[str, ToolSpec]) -> tuple:  # type: ignore[type-arg]
-    with closing(stored(trail, known, session=item.session)) as past:
-        return next((one.proposal.messages for one in past if one.record.subject == item.id), ())
+def _messages(trail: Trail, item: ReviewItem, known: Mapping[str, ToolSpec]) -> tuple[Message, ...]:
+    found = (one.proposal for one in stored(trail, known, session=item.session) if one.record.subject == item.id)
+    proposal = next(found, None)
+    return proposal.messages if proposal and proposal.user_text else (Message("user", item.user_text),)
 
 
 def _stand_in(item: ReviewItem) -> ToolSpec:

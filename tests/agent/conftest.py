@@ -18,6 +18,7 @@ from so8t.agent import build, events
 from so8t.agent.engines import Engine
 from so8t.agent.engines.scripted import Scripted, ScriptedReply
 from so8t.agent.ledger import Ledger
+from so8t.agent.limits import Limits
 from so8t.agent.loop import Agent
 from so8t.agent.parts import Parts
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store, Trail
@@ -97,7 +98,7 @@ def world(head: Head, database: Callable[[], Store]) -> Callable[..., Any]:
     """`async with world(engine) as w`: one program from start to end."""
 
     @asynccontextmanager
-    async def start(engine: Engine, **limits: int) -> AsyncIterator[World]:
+    async def start(engine: Engine, waiting: Limits | None = None, **limits: int) -> AsyncIterator[World]:
         effects: list[str] = []
         began: asyncio.Queue[str] = asyncio.Queue()
         release = asyncio.Event()
@@ -125,7 +126,7 @@ def world(head: Head, database: Callable[[], Store]) -> Callable[..., Any]:
         toolbox = Toolbox([peek, poke, linger])
         store, session, seen = database(), new_id(), []
         with SessionLock(store, session):
-            ledger = Ledger(store, session, OWNER, timedelta(hours=1))
+            ledger = Ledger(store, session, OWNER, timedelta(hours=1), waiting)
             gate = Gate(MarkerBackbone(), head)
             gate.pin(toolbox.specs)
             parts = Parts(engine, gate, toolbox, Executor(toolbox), ledger, "be brief", **limits)

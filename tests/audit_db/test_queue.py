@@ -224,3 +224,12 @@ def test_a_call_whose_program_died_is_unknown(world: Any) -> None:
     with pytest.raises(AlreadyConsumed):
         world.queue.consume(item.id, call, "s1")
     assert world.trail.verify().ok
+
+
+def test_what_is_over_its_time_does_not_count_as_waiting(world: Any) -> None:
+    world.waiting(ttl=timedelta(minutes=1))
+    world.session = "s2"
+    world.waiting(ttl=timedelta(days=1))
+    assert (world.queue.waiting(), world.queue.waiting("s1"), world.queue.waiting("s3")) == (2, 1, 0)
+    world.clock.forward(minutes=1)
+    assert (world.queue.waiting(), world.queue.waiting("s1"), world.queue.waiting("s2")) == (1, 0, 1)

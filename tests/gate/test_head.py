@@ -234,6 +234,13 @@ def test_the_strictest_window_decides(rows: list[list[float]], decision: Decisio
     assert decide(np.array(rows), LIMITS) == (decision, window)
 
 
+def test_what_reaches_the_refuse_threshold_is_refused_even_where_escalate_is_likelier() -> None:
+    limits = Thresholds(allow=0.6, refuse=0.4)
+    assert decide(np.array([[0.05, 0.5, 0.45]]), limits)[0] is Decision.REFUSE
+    assert decide(np.array([[0.05, 0.56, 0.39]]), limits)[0] is Decision.ESCALATE
+    assert decide(np.array([[0.5, 0.0, 0.5]]), limits)[0] is Decision.ESCALATE  # as likely to be harmless
+
+
 def test_a_tie_is_never_allow_whatever_the_threshold() -> None:
     assert decide(np.array([[0.5, 0.5, 0.0]]), Thresholds(0.1, 0.1))[0] is Decision.ESCALATE
     assert decide(np.array([[0.5, 0.0, 0.5]]), Thresholds(0.1, 0.1))[0] is Decision.ESCALATE

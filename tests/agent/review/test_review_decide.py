@@ -92,23 +92,27 @@ def test_a_decision_in_nobodys_name_is_an_error(run: Run, waiting: Any, now: Any
     assert now(item.id).state == "pending"
 
 
-def test_what_was_decided_cannot_be_decided_again(run: Run, waiting: Any, now: Any) -> None:
+def test_what_was_decided_cannot_be_decided_again_and_the_loser_hears_by_whom_and_why(
+    run: Run, waiting: Any, now: Any
+) -> None:
     item = waiting()
-    run("refuse", item.id, "--reason", "no")
+    run("refuse", item.id, "--reason", "not today", "--reviewer", "Aya")
     for words in (["approve", item.id], ["approve", item.id, "--digest", item.digest]):
-        done = run(*words)
-        assert done.exit_code == 1
-        assert done.output.splitlines() == [f"Error: the review {item.id} is refused already"]
-    assert run("refuse", item.id, "--reason", "no").exit_code == 1
+        done = run(*words, "--reviewer", "Bob")
+        assert done.exit_code == 7
+        assert len(done.output.splitlines()) == 1
+        assert done.output.startswith(f"Error: the review {item.id} is refused already (decided by Aya ")
+        assert "not today" in done.output
+    assert run("refuse", item.id, "--reason", "no").exit_code == 7
     assert now(item.id).state == "refused"
 
 
 def test_what_came_too_late_cannot_be_decided(run: Run, waiting: Any, now: Any) -> None:
     late, later = waiting(ago=100), waiting(ago=90)
     done = run("approve", late.id, "--digest", late.digest)
-    assert done.exit_code == 1
+    assert done.exit_code == 7
     assert "expired" in done.output
-    assert run("refuse", later.id, "--reason", "no").exit_code == 1
+    assert run("refuse", later.id, "--reason", "no").exit_code == 7
     assert now(late.id).state == now(later.id).state == "expired"
 
 
