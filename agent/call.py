@@ -1,7 +1,7 @@
 """One call, from proposal to record.
 
-No tool starts without a recorded decision. An `Allowed` comes from an ALLOW verdict or a consumed approval and from
-nothing else; the intent is stored before the tool starts and the outcome after it ended.
+No tool starts without a recorded decision. An `Allowed` comes from an ALLOW verdict, a consumed approval or a used
+grant and from nothing else; the intent is stored before the tool starts and the outcome after it ended.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Calls:
         match verdict.decision:
             case Decision.ALLOW:
                 self._emit(events.CallJudged(call, verdict))
-                return await self._run(Allowed.by_verdict(call, verdict))
+                return await self._run(self._parts.ledger.allowed(call, verdict))
             case Decision.ESCALATE:
                 self._emit(events.CallJudged(call, verdict))
                 return words.waiting(call, verdict)

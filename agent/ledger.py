@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from so8t.agent.limits import Limits, refused
 from so8t.agent.stored import FORGOTTEN
-from so8t.audit_db import Record, ReviewError, ReviewItem, ReviewQueue, Store, Trail, TrailError, alive, recover
-from so8t.gate.allowed import Allowed, Approval
+from so8t.audit_db import Grants, Record, ReviewError, ReviewItem, ReviewQueue, Store, Trail, TrailError, alive, recover
+from so8t.gate.allowed import Allowed, Approval, GrantUse
 from so8t.gate.contract import Call, Decision, Message, Proposal, Verdict
 from so8t.tools import Outcome
 
@@ -35,10 +35,12 @@ class Ledger:
         self._store = store
         self._trail = Trail(store)
         self._queue = ReviewQueue(store)
+        self._grants = Grants(store)
         self._owner = owner
         self._expires = expires
         self._limits = limits or Limits()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="so8t-ledger")
+        self._uses: dict[str, GrantUse] = {}  # by the call's id
         self._raw: dict[str, Call] = {}  # calls as proposed: the stored ones have their secrets masked
 
     async def begin(self, facts: Mapping[str, Any]) -> list[Record]:
@@ -75,9 +77,14 @@ class Ledger:
     async def judged(self, proposal: Proposal, verdict: Verdict) -> Verdict:
         """Store a verdict on a call, and put one that must wait into the queue.
 
-        Returns the verdict that stands: REFUSE where too many calls wait already.
+        Returns the verdict that stands: ALLOW where a person's grant lets the call pass, REFUSE where too many wait.
         """
         return await self._write(lambda: self._judged(proposal, verdict))
+
+    def allowed(self, call: Call, verdict: Verdict) -> Allowed:
+        """The ticket for an ALLOW that `judged` returned: by the grant that was used for it, else by the gate."""
+        use = self._uses.pop(call.id, None)
+        return Allowed.by_verdict(call, verdict) if use is None else Allowed.by_grant(call, use)
 
     async def news(self) -> list[ReviewItem]:
         """Decided reviews that are this session's to take up: its own, and those of sessions that ended."""
@@ -123,7 +130,10 @@ class Ledger:
         call, tool = proposal.call, proposal.tool
         assert call is not None
         waits = verdict.decision is Decision.ESCALATE
-        if waits and (full := self._limits.exceeded(self._queue.waiting(self.session), self._queue.waiting())):
+        if waits and (granted := self._grants.use(self.session, self._owner, proposal, verdict)):
+            self._uses[call.id] = granted.use
+            return granted.verdict
+        if waits and (full := self._limits.exceeded(*self._queue.waiting(self.session))):
             verdict, waits = refused(verdict, full), False
         self._trail.decided(self.session, proposal, verdict)
         if waits:

@@ -46,8 +46,9 @@ class Stored:
 
     @property
     def decision(self) -> Decision:
-        """What the gate said then."""
-        return Decision[self.record.decision or "REFUSE"]
+        """What the gate said then, whatever a person's grant made of it."""
+        granted = self.record.body.get("grant")
+        return Decision[granted["gate"]["decision"] if granted else self.record.decision or "REFUSE"]
 
 
 def stored(

@@ -39,6 +39,8 @@ def _told(record: Record) -> Iterator[str]:
             yield body["output"]
         case "review":
             yield from _review(body)
+        case "session" if record.subject.startswith("grant-"):
+            yield from _grant(body)
         case _:
             yield ", ".join(f"{key}: {value}" for key, value in body.items())
 
@@ -56,6 +58,10 @@ def _decision(record: Record, body: dict[str, Any]) -> Iterator[str]:
     for finding in body["findings"]:
         rule = f" (rule {finding['rule']})" if finding["rule"] else ""
         yield f"{finding['decision']} {finding['source']}{rule}: {finding['reason']}"
+    if granted := body.get("grant"):
+        yield f"let pass by {granted['id']} of {granted['by']}, {_use(granted)}; the gate alone said " + " by ".join(
+            (granted["gate"]["decision"], granted["gate"]["source"])
+        )
     if body["probabilities"]:
         yield "probabilities: " + ", ".join(
             f"{name} {p:.3f}" for name, p in zip(("ALLOW", "ESCALATE", "REFUSE"), body["probabilities"], strict=True)
@@ -79,6 +85,30 @@ def _review(body: dict[str, Any]) -> Iterator[str]:
         yield f"until {body['until'][:19]}Z, token {body['token']}"
     if body.get("expires"):
         yield f"waits until {body['expires'][:19]}Z"
+
+
+def _grant(body: dict[str, Any]) -> Iterator[str]:
+    match body["event"]:
+        case "granted":
+            made = body["grant"]
+            yield f"{made['made_by']} lets calls of {made['tool']} pass, {_bounds(made)}"
+            yield f"arguments: {made['arguments']}"
+            yield f"for the agents of {made['owner']}"
+        case "grant used":
+            yield f"use {body['use']}: the call {body['call']}, digest {body['digest']}"
+        case _:
+            yield f"revoked by {body['by']}"
+
+
+def _bounds(made: dict[str, Any]) -> str:
+    session = f"in the session {made['session']}, " if made["session"] else ""
+    until = f"until {made['until'][:19]}Z, " if made["until"] else ""
+    times = "any number of times" if made["times"] is None else f"{made['times']} times at most"
+    return f"{session}{until}{times}"
+
+
+def _use(granted: dict[str, Any]) -> str:
+    return f"use {granted['use']}" + ("" if granted["times"] is None else f" of {granted['times']}")
 
 
 def _short(value: Any) -> str:

@@ -10,6 +10,8 @@ from so8t.audit_db.chain import Record
 from so8t.audit_db.claims import Claims
 from so8t.audit_db.errors import ReviewError, TrailError, TrailUnavailable
 from so8t.audit_db.figures import Figures
+from so8t.audit_db.grant import Grant
+from so8t.audit_db.grants import Granted, Grants
 from so8t.audit_db.item import ReviewItem
 from so8t.audit_db.liveness import SessionLock, alive, recover
 from so8t.audit_db.mask import BadSecret, Masker
@@ -23,6 +25,9 @@ __all__ = [
     "BadSecret",
     "Claims",
     "Figures",
+    "Grant",
+    "Granted",
+    "Grants",
     "Masker",
     "Record",
     "ReviewError",

@@ -21,7 +21,10 @@ ReviewError
 ├── Expired             the time to decide or to run is over
 ├── DigestMismatch      the call is not the one that was shown
 ├── AlreadyConsumed     the approval was used before
-├── Forged              the item does not agree with the trail
+├── Forged              the item (or the grant) does not agree with the trail
+├── GrantRefused        a grant that cannot be made: it states too little, or holds a secret
+├── UnknownGrant        no grant of this id; lists those that hold
+├── GrantOver           the grant is used up, expired or revoked
 └── SecretNotStored     the call held a secret that was masked, so the database cannot give it back
 """
 
@@ -116,7 +119,19 @@ class AlreadyConsumed(ReviewError):
 
 
 class Forged(ReviewError):
-    """The item in the queue does not agree with the audit trail."""
+    """The item in the queue, or the grant, does not agree with the audit trail."""
+
+
+class GrantRefused(ReviewError):
+    """The grant cannot be made as it is stated."""
+
+
+class UnknownGrant(ReviewError):
+    """No grant has this id."""
+
+
+class GrantOver(ReviewError):
+    """The grant is used up, expired or revoked."""
 
 
 class SecretNotStored(ReviewError):

@@ -70,10 +70,11 @@ class ReviewQueue:
             conn.execute(insert(review_item).values(**item, state="pending", submitted_seq=seq, changed_seq=seq))
             return to_item(one(conn, call.id))
 
-    def waiting(self, session: str | None = None) -> int:
-        """How many calls wait whose time is not over, of one session or of all."""
+    def waiting(self, session: str) -> tuple[int, int]:
+        """How many calls wait whose time is not over: of one session, of all."""
         with self._store.read() as conn:
-            return waiting(conn, self._store.clock(), session)
+            now = self._store.clock()
+            return waiting(conn, now, session), waiting(conn, now)
 
     def items(self, state: str | None = None, owner: str | None = None, limit: int = 1000) -> list[ReviewItem]:
         """Items, oldest first, as the table has them: `get` and every decision also compare with the trail.

@@ -1,7 +1,8 @@
 """The tables, as queries see them. The migrations make them: a change here needs a new migration.
 
 `record` is append-only and hash-chained; `review_item` is a projection of the review records, so that the queue can be
-listed and searched quickly. Where the two disagree, the trail is right and the item is forged.
+listed and searched quickly, and `call_grant` is one of the records about grants. Where a row and the trail disagree,
+the trail is right and the row is forged.
 """
 
 from __future__ import annotations
@@ -88,4 +89,26 @@ review_item = Table(
     CheckConstraint(_one_of("state", STATES), name="known_state"),
     Index("review_item_state", "state", "expires"),
     Index("review_item_owner", "owner", "state"),
+)
+
+call_grant = Table(
+    "call_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),  # whose calls it lets pass: the workspace
+    Column("tool", Text, nullable=False),
+    Column("definition", String(64), nullable=False),  # SHA-256 of all that the tool said about itself
+    Column("arguments", Text, nullable=False),  # canonical JSON: name -> {"equals": value} or {"glob": pattern}
+    Column("session", Text),  # NULL: any
+    Column("until", String(32)),  # NULL: as long as the session
+    Column("times", Integer),  # NULL: any number
+    Column("made_by", Text, nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("uses", Integer, nullable=False),
+    Column("revoked_by", Text),
+    Column("revoked_at", String(32)),
+    Column("made_seq", _Seq, ForeignKey("record.seq"), nullable=False),
+    Column("changed_seq", _Seq, ForeignKey("record.seq"), nullable=False),  # of the last use or of the revocation
+    CheckConstraint("times IS NULL OR uses <= times", name="never_more"),
+    Index("call_grant_tool", "owner", "tool"),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any, Literal
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, select
 from so8t.audit_db import bodies, export, reading, verify
 from so8t.audit_db.chain import Record, append, check, of_row
 from so8t.audit_db.errors import DecisionRefused, Forged, IntentRefused, OutcomeRefused
+from so8t.audit_db.grant import forged_grants
 from so8t.audit_db.item import move, proven
 from so8t.audit_db.schema import record, review_item
 from so8t.audit_db.store import Store
@@ -57,14 +59,18 @@ class Trail:
         Raises:
             DecisionRefused: the verdict is about something else, or this call was decided before.
         """
+        with self._store.write() as conn:
+            return self.decided_in(conn, session, proposal, verdict)
+
+    def decided_in(self, conn: Connection, session: str, proposal: Proposal, verdict: Verdict, **more: Any) -> str:
+        """`decided` in a transaction that does more than that; `more` is recorded beside the verdict."""
         if not _is_about(verdict, proposal):
             raise DecisionRefused("the verdict is not about this proposal: ask the gate again")
         subject = proposal.call.id if proposal.call else new_id()
-        body = bodies.of_decision(proposal, verdict, self._masker)
-        with self._store.write() as conn:
-            if _find(conn, subject, "decision"):
-                raise DecisionRefused(f"the call {subject} was decided before: a new proposal needs a new id")
-            self._append_in(conn, "decision", session, body, subject=subject, decision=verdict.decision.name)
+        if _find(conn, subject, "decision"):
+            raise DecisionRefused(f"the call {subject} was decided before: a new proposal needs a new id")
+        body = bodies.of_decision(proposal, verdict, self._masker) | more
+        self._append_in(conn, "decision", session, body, subject=subject, decision=verdict.decision.name)
         return subject
 
     def intent(self, session: str, call: Call, source: Source) -> None:
@@ -143,8 +149,10 @@ class Trail:
         return [bodies.to_message(found) for found in self.records(kind="message", session=session)]
 
     def verify(self) -> verify.Verification:
-        """Walk the whole chain and compare the queue with it; names the first bad record."""
-        return verify.verify(self._store)
+        """Walk the whole chain and compare the queue and the grants with it; names the first bad record."""
+        found = verify.verify(self._store)
+        problem = forged_grants(self._store) if found.ok else None
+        return found if problem is None else replace(found, ok=False, problem=problem)
 
     def export(self, file: IO[str], format: Literal["jsonl", "csv"] = "jsonl", **filters: Any) -> int:  # noqa: A002 - the option's name
         """Write records as text; `filters` are those of `records`. Returns how many. Raises BadFilter."""

@@ -22,7 +22,7 @@ GRANTABLE: Final = frozenset({Source.READABILITY, Source.PROVENANCE, Source.HEAD
 GLOB_SECONDS: Final = 0.05  # a pattern that needs longer does not match
 
 _WILDCARDS: Final = regex.compile(r"\*\*|\*|\?")
-_MEANING: Final = {"**": r"(?s:.*)", "*": r"[^/\\]*", "?": r"[^/\\]"}
+_MEANING: Final = {"**": r"(?s:.*)", "*": r"[^/\\\r\n]*", "?": r"[^/\\\r\n]"}
 
 
 class StatementInvalid(ValueError):
@@ -42,7 +42,8 @@ class Exactly:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """The whole of a text fits the pattern: `*` is any text without / and \\, `?` one such character, `**` any text.
+    """The whole of a text fits the pattern: `*` is any text within one line and without / and \\, `?` one such
+    character, `**` any text.
 
     A text with characters that a reader does not see, or with a `..` in its path, fits no pattern.
     """

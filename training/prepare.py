@@ -20,7 +20,7 @@ from so8t.training.data.collate import Collator
 from so8t.training.data.dialogues import Dialogue
 from so8t.training.data.example import Example
 from so8t.training.data.files import DataError
-from so8t.training.data.load import Loaded, load
+from so8t.training.data.load import GENERATED, Loaded, load
 from so8t.training.data.near import grouped
 from so8t.training.data.rows import EvaluationRows, TrainingRows
 from so8t.training.data.sft import dialogues
@@ -54,10 +54,15 @@ def prepare(recipe: Recipe, base: bases.Base, relative_to: Path) -> Data:
         tokens,
         public=relative_to / recipe.data.public if recipe.data.public else None,
         contents=[relative_to / path for path in recipe.data.contents],
+        generated=recipe.data.generated,
         seed=recipe.train.seed,
         skip_bad_lines=recipe.data.skip_bad_lines,
     )
-    return Data(tokens, loaded, _parts(recipe, grouped(_spoken(recipe, loaded.examples))))
+    made = [e for e in loaded.examples if e.source == GENERATED]  # learned from, whole; they do not move the split
+    rest = [e for e in loaded.examples if e.source != GENERATED]
+    parts = _parts(recipe, grouped(_spoken(recipe, rest)))
+    made = [e for e in made if not recipe.data.languages or e.case.lang in recipe.data.languages]
+    return Data(tokens, loaded, replace(parts, train=(*parts.train, *made)))
 
 
 def _spoken(recipe: Recipe, examples: Sequence[Example]) -> list[Example]:

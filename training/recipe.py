@@ -65,6 +65,7 @@ class Data(Section):
     cases: Annotated[tuple[str, ...], Field(min_length=1)] = ("../cases",)  # files and folders of labelled cases
     languages: tuple[str, ...] = ()  # only cases of these (as `lang` says), and those that do not say; empty: all
     contents: tuple[str, ...] = ()  # files and folders of tool results that carry instructions or not
+    generated: Annotated[int, Field(ge=0)] = 0  # cases drawn from attributes; nothing is measured on them
     public: str = ""  # folder with the files that training/sources.toml names
     balance: Literal["weights", "sampler", "none"] = "weights"
     longest: Annotated[int, Field(ge=16, le=4096)] = 160  # tokens of a training text; longer ones are cut, and counted

@@ -18,6 +18,7 @@ COMMANDS = {
     "chat": "Talk to the agent.",
     "run": "One turn, without a conversation.",
     "review": "Decide about the calls that wait.",
+    "grants": "What people let pass beforehand.",
     "why": "The whole story of one decision.",
     "audit": "Read and check the trail.",
     "tools": "The tools that the agent has.",

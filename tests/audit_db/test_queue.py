@@ -230,6 +230,6 @@ def test_what_is_over_its_time_does_not_count_as_waiting(world: Any) -> None:
     world.waiting(ttl=timedelta(minutes=1))
     world.session = "s2"
     world.waiting(ttl=timedelta(days=1))
-    assert (world.queue.waiting(), world.queue.waiting("s1"), world.queue.waiting("s3")) == (2, 1, 0)
+    assert (world.queue.waiting("s1"), world.queue.waiting("s3")) == ((1, 2), (0, 2))
     world.clock.forward(minutes=1)
-    assert (world.queue.waiting(), world.queue.waiting("s1"), world.queue.waiting("s2")) == (1, 0, 1)
+    assert (world.queue.waiting("s1"), world.queue.waiting("s2")) == ((0, 1), (1, 1))

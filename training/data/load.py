@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from so8t.gate.cases import Case
+from so8t.gate.cases import Case, parse
 from so8t.training.data import contents as texts
 from so8t.training.data import files
 from so8t.training.data.example import LABELS, Example, GateDecides, bare, digest, turn_of
 from so8t.training.data.files import DataError
 from so8t.training.data.tokens import Tokens
+from so8t.training.generated.generate import lines
 
+GENERATED = "generated"  # the source of such cases
 LEAST = 30  # cases: with fewer, nothing that is measured means anything
 
 
@@ -55,7 +57,7 @@ class Counts:
     unlabelled: int = 0
     repeated: int = 0  # the same case, word for word, under the same id
     unread: int = 0  # too long, or too many values: the gate escalates them before the head is asked
-    copies: int = 0  # see Copies: examples, but no cases of their own
+    copies: int = 0  # see Copies, and what is generated: examples, but no cases of their own
 
     def __str__(self) -> str:
         return f"{self.unlabelled} without a label, {self.bad_lines} broken, {self.unread} too long to read"
@@ -80,6 +82,7 @@ def load(
     *,
     public: Path | None = None,
     contents: Sequence[Path] = (),
+    generated: int = 0,
     seed: int = 8,
     least: int = LEAST,
     copies: Copies = Copies(),
@@ -92,7 +95,8 @@ def load(
         tokens: of the base model; they say where a long text is split into windows.
         public: folder with the files that sources.toml names.
         contents: files and folders of tool results (see contents.py).
-        seed: which public cases are sampled, and which cases get copies.
+        generated: how many cases drawn from attributes are learned from, too (see training/generated).
+        seed: which public cases are sampled, which cases get copies, and which ones are generated.
         least: cases that there must be.
         copies: how many calls are learned in other forms, too.
         skip_bad_lines: count lines that are no case and go on.
@@ -106,6 +110,9 @@ def load(
     if contents:
         examples += texts.examples(contents, tokens)
         counts.copies += sum(e.source == "contents" for e in examples)
+    for example in read_generated(generated, tokens, counts, seed=seed):
+        examples.append(example)
+        counts.copies += 1
     _check(examples, least, counts)
     return Loaded(tuple(examples), counts)
 
@@ -142,6 +149,12 @@ def read_public(folder: Path, tokens: Tokens, counts: Counts, *, seed: int) -> I
     """The sample of public cases that sources.toml asks for; lines that are no case are counted. Raises FileMissing."""
     for case, name in files.public(folder, counts, seed):
         yield from _example(case, name, tokens, counts, own=False)
+
+
+def read_generated(count: int, tokens: Tokens, counts: Counts, *, seed: int) -> Iterator[Example]:
+    """Cases drawn from attributes."""
+    for line in lines(count, seed):
+        yield from _example(parse(line, "generated", {}), GENERATED, tokens, counts, own=False)
 
 
 def _copies(case: Case, seed: int, copies: Copies) -> Iterator[Case]:

@@ -19,7 +19,9 @@ def command(count: int, seed: int, out: Path) -> None:
         with out.open("wb") as file:
             file.writelines(lines(count, seed))
     except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}): name a file in a folder that is there") from None
+        raise click.ClickException(
+            f"{out} cannot be written ({error.strerror}): name a file in a folder that is there"
+        ) from None
     click.echo(f"{count} cases in {out}")
 
 

@@ -41,6 +41,8 @@ class Action:
     reversible: bool = True
     permanent: bool = False  # it can be made irreversible
     text: bool = False  # it has a text
+    public: bool = False  # what it reads is everybody's
+    harmless: bool = False  # nobody reads this to do harm
 
     @property
     def domain(self) -> str:
@@ -51,7 +53,7 @@ class Action:
 @cache
 def actions() -> tuple[Action, ...]:
     """All, by name."""
-    found = {}
+    found: dict[str, Action] = {}
     for file in sorted((FOLDER / "actions").glob("*.toml")):
         for domain, inside in tomllib.loads(file.read_text(encoding="utf-8")).items():
             found |= {f"{domain}.{name}": _action(f"{domain}.{name}", entry) for name, entry in inside.items()}

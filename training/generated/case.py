@@ -16,6 +16,7 @@ from so8t.training.generated.attributes import (
     Distraction,
     Earlier,
     Environment,
+    Form,
     Mode,
     Origin,
     Owner,
@@ -41,7 +42,9 @@ def case(a: Attributes, action: Action, seed: str) -> Json:
         "tool": _tool(s) if a.call else None,
         "call": {"name": actions.tool_name(action, s.slots.dice), "arguments": _arguments(s)} if a.call else None,
         "label": judged.label,
-        "category": "injection" if a.asked_by is AskedBy.CONTENT or a.scope is Scope.CONTENT_TARGET else action.category,
+        "category": "injection"
+        if a.asked_by is AskedBy.CONTENT or a.scope is Scope.CONTENT_TARGET
+        else action.category,
         "difficulty": _difficulty(a),
         "rationale": judged.rationale,
         "attributes": a.json() | {"action": action.name},
@@ -118,7 +121,7 @@ def _result(s: Scene) -> Iterator[Json]:
     """What was looked up for the request: a value, an order to the assistant, or something ordinary."""
     a, other, phrases = s.a, s.elsewhere, table("phrases")["result"]
     if a.asked_by is AskedBy.CONTENT or a.distraction is Distraction.ORDER:
-        order = ask(s, s.foreign, s.written if a.asked_by is AskedBy.CONTENT else s.told_text, s.slots)
+        order = ask(s, s.foreign, s.written if a.asked_by is AskedBy.CONTENT else s.told_text, Form.PLAIN)
         text = other.also(ask=order).fill(other.dice.pick("order", fitting(phrases["orders"], order)))
     elif a.target_from is Origin.TOOL:
         text = other.also(called=s.called, value=s.foreign).fill(other.dice.pick("value", phrases["values"]))

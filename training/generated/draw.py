@@ -45,9 +45,11 @@ CHANGES: list[tuple[float, list[dict[str, Any]]]] = [
     (1.5, [{"owner": owner} for owner in Owner]),
     (0.8, [{"authority": authority} for authority in Authority]),
     (1.2, [{"owner": Owner.OTHER, "authority": authority} for authority in Authority]),
-    (1.0, [{"reach": reach} for reach in (Reach.MANY, Reach.OUTSIDE)]),
+    (1.4, [{"reach": reach} for reach in (Reach.MANY, Reach.OUTSIDE)]),
     (2.5, [{"scope": scope} for scope in Scope if scope not in (Scope.EQUAL, Scope.CONTENT_TARGET)]),
     (1.5, [{"scope": Scope.CONTENT_TARGET, "distraction": Distraction.ORDER}]),
+    (1.2, [{"scope": scope} for scope in (Scope.ACTS_EARLY, Scope.OTHER_ENVIRONMENT, Scope.WIDER)]),
+    (0.8, [{"scope": Scope.EVERYTHING}]),
     (0.8, [{"clarity": clarity} for clarity in (Clarity.VAGUE, Clarity.UNREADABLE)]),
     (1.5, [{"distraction": kind} for kind in (Distraction.RESULT, Distraction.ORDER)]),
     (0.7, [{"text_from": origin} for origin in (Origin.TOOL, Origin.MODEL)]),
@@ -104,7 +106,9 @@ def _sample(action: Action, r: Random) -> Attributes:
     if r.random() < 0.5 and (action.kind in PEOPLE or a.stakes is not Stakes.NONE):
         a = replace(a, owner=r.choice((Owner.OTHER, Owner.OWN)))
     for _, options in r.choices(CHANGES, WEIGHTS, k=r.choice(COUNTS)):
-        fitting = [o for o in options if "purpose" not in o or _fits(o["purpose"], action.deed)]
+        fitting = [
+            o for o in options if "purpose" not in o or (_fits(o["purpose"], action.deed) and not action.harmless)
+        ]
         a = replace(a, **r.choice(fitting)) if fitting else a
     return a
 

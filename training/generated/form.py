@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from so8t.training.generated.attributes import Form
-from so8t.training.generated.vocabulary import Dice, Slots, table
+from so8t.training.generated.vocabulary import Dice, Slots, table, words
 
 _WORD = re.compile(r"[a-z]{4,}")
 _LITTLE = re.compile(r"\b(the|a|an|please) ")
@@ -30,7 +30,8 @@ def compose(parts: list[str], form: Form, slots: Slots) -> str:
         request = f"{slots.fill(dice.pick('before', said['before']))} {request}"
         clauses += [slots.fill(dice.pick("after", said["after"]))] if dice.chance("with after") < 0.5 else []
     elif form is not Form.TERSE:
-        opener = dice.pick("opener", table("phrases")["openers"]) + " " if dice.chance("with opener") < 0.35 else ""
+        kind = "requests" if request.split()[0] in words("verb") else "openers"
+        opener = dice.pick("opener", table("phrases")[kind]) + " " if dice.chance("with opener") < 0.35 else ""
         request = opener + request
         clauses += [dice.pick("closer", table("phrases")["closers"])] if dice.chance("with closer") < 0.2 else []
     text = _joined(request, clauses, form, dice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -17,7 +18,6 @@ from so8t.training.generated.labels import Label, judge
 LABELS: tuple[Label, ...] = ("ALLOW", "ESCALATE", "REFUSE")
 SKIPPED = 0.4  # of the draws of a reading action for REFUSE: only a harmful purpose leads there
 PAIRED = 0.2  # of the situations, those that come twice, with one attribute changed and another label
-ALL = [action for action in actions() for _ in range(4 if action.deed is Deed.DISABLE else 1)]
 ID = "generated-{seed}-{number:05d}"
 
 
@@ -51,12 +51,18 @@ def _situation(r: Random, counts: Counter[Label], *, pairs: bool) -> Iterator[tu
         yield r.choice([b for b in others if judge(b).label == rarest]), action, True
 
 
+@cache
+def _weighted() -> list[Action]:
+    """What switches off protection is worth more than its share of the tools."""
+    return [action for action in actions() for _ in range(4 if action.deed is Deed.DISABLE else 1)]
+
+
 def _drawn(r: Random, counts: Counter[Label]) -> tuple[Attributes, Action]:
     """The rarest label so far, with any action that can show it."""
     label = min(LABELS, key=lambda label: (counts[label], r.random()))
     while True:
-        action = r.choice(ALL)
-        if label == "REFUSE" and action.deed is Deed.READ and r.random() < SKIPPED:
+        action = r.choice(_weighted())
+        if label == "REFUSE" and action.deed is Deed.READ and (action.harmless or r.random() < SKIPPED):
             continue
         if found := draw(action, label, r):
             return found, action

@@ -107,7 +107,7 @@ def stakes(a: Attributes) -> Iterator[Why]:
         yield "ESCALATE", "cannot be undone"
     if a.reach is Reach.OUTSIDE and a.deed is Deed.SEND:
         yield "ESCALATE", "goes to somebody outside"
-    if a.reach is Reach.MANY and (a.deed is Deed.SEND or not (a.reversible and a.owner is Owner.OWN or own_scratch)):
+    if a.reach is Reach.MANY and (a.deed is Deed.SEND or not ((a.reversible and a.owner is Owner.OWN) or own_scratch)):
         yield "ESCALATE", "wide in scope"
 
 
@@ -121,7 +121,10 @@ def authority(a: Attributes) -> Iterator[Why]:
         yield "ESCALATE", "unclear whose it is"
     if a.owner is Owner.OTHER and a.authority is not Authority.CONFIRMED:
         claimed = a.authority is Authority.CLAIMED
-        yield "ESCALATE", "another's, on a claim that nothing confirms" if claimed else "another's, without a word on it"
+        yield (
+            "ESCALATE",
+            "another's, on a claim that nothing confirms" if claimed else "another's, without a word on it",
+        )
     if a.clarity is Clarity.VAGUE and not a.only_looks:
         yield "ESCALATE", "unclear what is meant"
     if a.origin is Origin.MODEL and not a.only_looks:

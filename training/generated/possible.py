@@ -68,6 +68,7 @@ def _harm(a: Attributes, action: Action) -> bool:
         and a.clarity is Clarity.CLEAR
         and a.environment is not Environment.SCRATCH
         and a.owner is not Owner.UNCLEAR
+        and not action.harmless
     )
 
 
@@ -91,7 +92,9 @@ def _target(a: Attributes, action: Action) -> bool:
         outside = a.reach is not Reach.OUTSIDE or (a.deed is Deed.SEND and has_outside(action.kind))
         return outside and not (a.reach is Reach.MANY and action.kind in PEOPLE and a.owner is Owner.OWN)
     plain = a.scope in (Scope.EQUAL, Scope.EXTRA_FLAG, Scope.ACTS_EARLY) and a.reach is Reach.ONE
-    looked_up = a.target_from is not Origin.TOOL or (a.distraction is Distraction.NOTHING and a.text_from is not Origin.TOOL)
+    looked_up = a.target_from is not Origin.TOOL or (
+        a.distraction is Distraction.NOTHING and a.text_from is not Origin.TOOL
+    )
     return plain and looked_up and (a.clarity is Clarity.CLEAR or a.target_from is Origin.USER)
 
 
@@ -121,6 +124,8 @@ def _scope(a: Attributes, action: Action) -> bool:
 
 
 def _owner(a: Attributes, action: Action) -> bool:
+    if action.public:
+        return a.owner is Owner.OWN and a.authority is Authority.NONE_NEEDED
     if a.deed in IN_ANOTHERS_NAME:  # then it says in whose name
         in_a_name = a.owner is Owner.OTHER and a.authority is not Authority.CONFIRMED and a.mode is Mode.ACT
         return a.owner is Owner.OWN or in_a_name

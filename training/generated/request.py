@@ -29,12 +29,17 @@ from so8t.training.generated.vocabulary import Slots, table
 
 QUESTION = re.compile(r"(what|whether|who|when|where|which|how|is|does|did|since|last)\b", re.IGNORECASE)
 MYSELF = ("that's me", "my own entry", "I mean my own, that's my name", "that is myself")
-IN_NAME = ("in {name2} {surname2}'s name", "from {name2}'s account, as {name2}", "sign as {name2} {surname2}", "on behalf of {name2}")
+IN_NAME = (
+    "in {name2} {surname2}'s name",
+    "from {name2}'s account, as {name2}",
+    "sign as {name2} {surname2}",
+    "on behalf of {name2}",
+)
 
 
-def ask(scene: Scene, named: str, text: str, slots: Slots) -> str:
+def ask(scene: Scene, named: str, text: str, form: Form) -> str:
     """The request itself, in the words of the action."""
-    change = spelling(scene.a.form, scene.slots.dice)
+    slots, change = scene.slots, spelling(form, scene.slots.dice)
     quoted = slots.dice.pick("quotes", ('"{}"', "'{}'", "{}", "{}")).format(text)
     return slots.also(target=named, text=quoted).fill(slots.dice.pick("ask", scene.action.asks), change)
 
@@ -56,12 +61,20 @@ def said(scene: Scene) -> str:
     a, slots = scene.a, scene.slots
     if a.asked_by is AskedBy.CONTENT:
         frame = slots.dice.pick("other task", table("phrases")["other_task"]["frames"])
-        return compose([slots.also(place=place(scene)).fill(frame, spelling(a.form, slots.dice)), *_reason(scene)], a.form, slots)
-    text = {Origin.USER: scene.text, Origin.MODEL: "a few lines on the {topic}", Origin.TOOL: "what it says there"}[a.text_from]
-    request = _framed(scene, ask(scene, scene.named, slots.fill(text), slots))
+        return compose(
+            [slots.also(place=place(scene)).fill(frame, spelling(a.form, slots.dice)), *_reason(scene)], a.form, slots
+        )
+    text = {Origin.USER: scene.text, Origin.MODEL: "a few lines on the {topic}", Origin.TOOL: "what it says there"}[
+        a.text_from
+    ]
+    request = _framed(scene, ask(scene, scene.named, slots.fill(text), a.form))
     if a.mode is Mode.QUESTION:
         return compose([request], Form.PLAIN, slots)
-    clauses = [clause for part in (_owner, _stakes, _recipient, _environment, _mode, _authority, _reason) for clause in part(scene)]
+    clauses = [
+        clause
+        for part in (_owner, _stakes, _recipient, _environment, _mode, _authority, _reason)
+        for clause in part(scene)
+    ]
     return compose([request, *sorted(clauses, key=slots.dice.number)], a.form, slots)
 
 
@@ -101,7 +114,8 @@ def _owner(scene: Scene) -> Iterator[str]:
 def _stakes(scene: Scene) -> Iterator[str]:
     """Said where the action alone does not show it."""
     a = scene.a
-    if a.stakes is not Stakes.NONE and a.deed is not Deed.READ and Stakes.NONE in scene.action.stakes:
+    needed = len(set(scene.action.stakes)) > 1 and Stakes.NONE in scene.action.stakes and a.deed is not Deed.READ
+    if needed and (a.stakes is not Stakes.NONE or scene.slots.dice.chance("no stakes said") < 0.5):
         yield _say(scene, scene.slots.dice.pick("stakes", table("phrases")["stakes"][a.stakes]))
 
 
@@ -139,9 +153,9 @@ def _reason(scene: Scene) -> Iterator[str]:
     purposes, dice = table("purposes"), scene.slots.dice
     if scene.a.purpose is not Purpose.ORDINARY:
         yield _say(scene, dice.pick("reason", purposes[scene.a.purpose]["reasons"]))
-    elif dice.chance("with reason") < 0.6:
+    elif dice.chance("with reason") < 0.8:
         mirrors = [name for name, entry in purposes.items() if scene.a.deed in entry["deeds"].split()]
-        if mirrors and dice.chance("mirror") < 0.75:
+        if mirrors and dice.chance("mirror") < 0.7:
             yield _say(scene, dice.pick("reason", purposes[dice.pick("mirrored", mirrors)]["mirrors"]))
         else:
             yield _say(scene, dice.pick("reason", purposes[Purpose.ORDINARY]["reasons"]))

@@ -49,7 +49,7 @@ class Scene:
     def named(self) -> str:
         """How the user names the target."""
         if self.a.clarity is Clarity.VAGUE:
-            return self.slots.dice.pick("vague", table("phrases")["vague"]["targets"])
+            return str(self.slots.dice.pick("vague", table("phrases")["vague"]["targets"]))
         given = self.a.target_from is Origin.USER and self.a.asked_by is AskedBy.USER
         return self.asked if given else self.called
 
@@ -72,7 +72,13 @@ class Scene:
         return Environment.STAGING if staging else Environment.SCRATCH
 
 
-ENDINGS = ("Many greetings", "More on this next week.", "Questions are welcome.", "See you there!", "Written by the assistant.")
+ENDINGS = (
+    "Many greetings",
+    "More on this next week.",
+    "Questions are welcome.",
+    "See you there!",
+    "Written by the assistant.",
+)
 
 
 def scene(a: Attributes, action: Action, seed: str) -> Scene:
@@ -111,4 +117,6 @@ def _words(value: str) -> set[str]:
     return {word for word in re.findall(r"\w{4,}", value.lower()) if word not in _COMMON}
 
 
-_COMMON = frozenset(("example", "https", "share", "html", "mail", "feature", "refs", "heads", "wiki", "backup", "audit", "monitoring"))
+_COMMON = frozenset(
+    ("example", "https", "share", "html", "mail", "feature", "refs", "heads", "wiki", "backup", "audit", "monitoring")
+)

@@ -51,7 +51,7 @@ class Dice:
         """A number in [0, 1)."""
         return self.number(name) / 2**64
 
-    def below(self, name: str) -> "Dice":
+    def below(self, name: str) -> Dice:
         """Choices that are independent of these."""
         return Dice(f"{self.seed}/{name}")
 
@@ -83,7 +83,7 @@ class Slots:
         parts = SLOT.split(template)
         return "".join(self.value(part) if i % 2 else change(part) for i, part in enumerate(parts))
 
-    def also(self, **given: str) -> "Slots":
+    def also(self, **given: str) -> Slots:
         """These, and more that are given."""
         return Slots(self.dice, {**self.given, **given})
 
