@@ -1,6 +1,6 @@
 """Does PET keep a safety head's judgement when the model goes on learning? An ablation on so8t-mini.
 
-    python benchmarks/pet_ablation.py [--seeds 3] [--cases 1500] [--epochs 2] [--after 150] [--json]
+    python benchmarks/pet_ablation.py [--seeds 3] [--first 8] [--cases 1500] [--epochs 2] [--after 150] [--json]
 
 Each variant is trained twice in a row on the same batches: first LoRA and head by the recipe `mini` (SFT and safety),
 then LoRA alone on benign text (what people said in ALLOW cases; no safety term counts, and the head stands still).
@@ -58,6 +58,7 @@ def main() -> None:
     """Every variant with every seed, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=8, help="the first seed; the others follow")
     parser.add_argument("--cases", type=int, default=1500, help="training cases")
     parser.add_argument("--epochs", type=int, default=2, help="of the first part")
     parser.add_argument("--after", type=int, default=150, help="steps of the second part")
@@ -65,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     found: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
-    for seed in range(8, 8 + options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         for name, (pet, head_rate) in VARIANTS.items():
             recipe = recipes.load(RECIPE, {"train.seed": seed}).model_copy(update={"pet": pet, "head_rate": head_rate})
             found[name].append(one(recipe, options.cases, options.epochs, options.after))
