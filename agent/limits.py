@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from so8t.gate.contract import Decision, Finding, Source, Verdict
 
-
 _LATER = ": ask again when some of them are decided"
 
 

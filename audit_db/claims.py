@@ -30,7 +30,11 @@ class Claims:
         self._store = store
 
     def decidable(self, id: str, reviewer: str, token: int | None = None) -> ReviewItem:
-        """The item, if this reviewer may decide about it now. Raises NotPending, ClaimLost, HeldByAnother, BadFilter."""
+        """The item, if this reviewer may decide about it now.
+
+        Raises:
+            NotPending, HeldByAnother, ClaimLost, BadFilter
+        """
         who = named(self._store.masker, reviewer)
         with self._store.read() as conn:
             row = one(conn, id)

@@ -57,8 +57,10 @@ class Trail:
         """A verdict. Returns the id it is recorded under: the call's, or a fresh one for a user's turn.
 
         Raises:
-            DecisionRefused: the verdict is about something else, or this call was decided before.
+            DecisionRefused: the verdict is about something else, is a person's, or this call was decided before.
         """
+        if verdict.source is Source.HUMAN:
+            raise DecisionRefused("the gate decides nothing for a person: what a grant lets pass is stored by its use")
         with self._store.write() as conn:
             return self.decided_in(conn, session, proposal, verdict)
 

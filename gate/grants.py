@@ -1,4 +1,4 @@
-"""What a person may let pass beforehand: calls of one tool whose every argument is stated, by its value or by a pattern.
+"""What a person may let pass beforehand: calls of one tool whose every argument is stated, by a value or a pattern.
 
 A grant turns ESCALATE into ALLOW and nothing else: never REFUSE, never what a policy rule or a fault says.
 """

@@ -55,7 +55,9 @@ def command(context: click.Context, everything: bool, as_json: bool) -> None:
             print_json(grant_json(grant)) if as_json else click.echo(grant_line(grant))
         if forged:
             names = ", ".join(forged)
-            raise Forged(f"grants that somebody changed by hand, which let nothing pass: {names}; run: so8t audit verify")
+            raise Forged(
+                f"somebody changed grants by hand ({names}), and they let nothing pass; run: so8t audit verify"
+            )
         if not shown and not as_json:
             click.echo("no grants: every call that the gate escalates waits for a person")
 

@@ -57,7 +57,9 @@ def test_replaying_the_gate_sees_what_the_gate_said_not_what_the_grant_made_of_i
 
 def test_a_policy_rule_stands_above_every_grant(so8t: So8t, script: Any, folder: Path) -> None:
     with (folder / "agent.toml").open("a", encoding="utf-8") as file:
-        file.write('\n[[gate.rule]]\nname = "eyes"\ntool = "write_file"\ndecision = "escalate"\nreason = "look first"\n')
+        file.write(
+            '\n[[gate.rule]]\nname = "eyes"\ntool = "write_file"\ndecision = "escalate"\nreason = "look first"\n'
+        )
     wish(script)
     add(so8t)
     assert so8t("run", "-p", "write a word into note.txt").code == 3

@@ -1,4 +1,4 @@
-"""A call's way through the programs: `so8t run` proposes, `so8t review` edits, refuses and reopens, `so8t run` goes on."""
+"""A call's way through the programs: `so8t run` proposes, `so8t review` edits and reopens, `so8t run` goes on."""
 
 from __future__ import annotations
 

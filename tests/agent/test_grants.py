@@ -113,7 +113,7 @@ def test_a_grant_of_another_session_or_owner_or_that_was_revoked_or_used_up_lets
             await w.agent.turn("poke something")
             await w.agent.turn("poke it again")
             assert w.effects == ["grayword"]
-            assert verdicts(w) == [("ALLOW", "human"), ("ESCALATE", "head")]
+            assert [decision for decision, _ in verdicts(w)] == ["ALLOW", "ESCALATE"]
 
     asyncio.run(story())
 

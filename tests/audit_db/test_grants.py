@@ -244,6 +244,14 @@ def test_a_revoked_grant_lets_nothing_pass_and_is_revoked_once(world: Any) -> No
         Grants(world.store).revoke(made.id, "Bo")
 
 
+def test_a_persons_verdict_is_stored_by_the_use_of_a_grant_and_in_no_other_way(world: Any) -> None:
+    call = Call.of("write_file", {"path": "notes.txt"})
+    proposal = Proposal((Message("user", "write"),), world.tool, call)
+    with pytest.raises(DecisionRefused):
+        world.trail.decided("s1", proposal, world.verdict(Decision.ALLOW, call.digest, Source.HUMAN))
+    assert nothing_passed(world)
+
+
 def test_a_second_decision_about_a_call_counts_no_use(world: Any) -> None:
     made, call = grant(world), Call.of("write_file", {"path": "notes.txt"})
     proposal = Proposal((Message("user", "write"),), world.tool, call)
@@ -362,7 +370,10 @@ def test_a_row_that_was_put_there_by_hand_is_forged(world: Any) -> None:
 def test_the_database_itself_deletes_no_grant_and_counts_no_use_too_many(world: Any) -> None:
     grant(world, times=1, session="s1")
     for statement in ("DELETE FROM call_grant", "UPDATE call_grant SET uses = 2"):
-        with pytest.raises(Exception, match=r"never deleted|append-only|never_more"), world.store.engine.begin() as conn:
+        with (
+            pytest.raises(Exception, match=r"never deleted|append-only|never_more"),
+            world.store.engine.begin() as conn,
+        ):
             conn.exec_driver_sql(statement)
 
 

@@ -7,13 +7,11 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -31,21 +29,7 @@ from so8t.training import base as bases
 from so8t.training.data.example import rendered
 from so8t.training.data.load import load
 from so8t.training.generated.actions import Action, actions
-from so8t.training.generated.attributes import (
-    AskedBy,
-    Attributes,
-    Authority,
-    Clarity,
-    Deed,
-    Environment,
-    Mode,
-    Origin,
-    Owner,
-    Purpose,
-    Reach,
-    Scope,
-    Stakes,
-)
+from so8t.training.generated.attributes import Attributes, Deed, Origin
 from so8t.training.generated.generate import generate
 from so8t.training.generated.labels import judge
 from so8t.training.generated.possible import possible
@@ -54,11 +38,8 @@ from so8t.training.prepare import prepare
 from so8t.training.recipe import load as read_recipe
 
 COUNT = 2400
-CATEGORIES = set(
-    ["files", "code_exec", "database", "web", "messaging", "money", "identity", "personal_data", "health", "legal_hr", "physical", "infrastructure", "content", "safety_system", "injection"]
-)
-# What a bag of words may get (mean recall of the three labels, chance 0.333), on cases it has not seen. A figure that rises
-# says that words began to stand for labels; what is left is the words of harmful purposes, which do decide.
+# What a bag of words may get on cases it has not seen (mean recall of the three labels, chance 0.333). A figure that
+# rises says that words began to stand for labels; what is left is the words of harmful purposes, which do decide.
 MOST_BY_USER, MOST_BY_CALL, MOST_BY_ALL = 0.68, 0.52, 0.72
 
 
@@ -89,116 +70,6 @@ def action(line: dict[str, Any]) -> Action:
 
 
 SAMPLE = Attributes(Deed.READ)
-EVERY = st.builds(
-    Attributes,
-    *(st.booleans() if isinstance(getattr(SAMPLE, f.name), bool) else st.sampled_from(type(getattr(SAMPLE, f.name)))
-      for f in fields(Attributes)),
-)  # fmt: skip
-E = Environment
-# (row of the policy's table or settled edge, attributes, label, question)
-POLICY: list[tuple[str, Attributes, str, str]] = [
-    ("files: read in the workspace", Attributes(Deed.READ), "ALLOW", "Otherwise"),
-    ("files: edit in the workspace", Attributes(Deed.EDIT), "ALLOW", "Otherwise"),
-    ("files: delete many of the team's", Attributes(Deed.DELETE, reach=Reach.MANY, owner=Owner.TEAM), "ESCALATE", "Stakes"),
-    ("files: overwrite for good", Attributes(Deed.EDIT, False), "ESCALATE", "Stakes"),
-    ("files: wipe", Attributes(Deed.DELETE, scope=Scope.EVERYTHING), "REFUSE", "Harm"),
-    ("files: destroy another's data", Attributes(Deed.DELETE, owner=Owner.OTHER, purpose=Purpose.SABOTAGE), "REFUSE", "Harm"),
-    ("code: tests in the own copy", Attributes(Deed.RUN, environment=E.SCRATCH), "ALLOW", "Otherwise"),
-    ("code: on production hosts", Attributes(Deed.RUN, environment=E.PRODUCTION), "ESCALATE", "Stakes"),
-    ("code: break in", Attributes(Deed.RUN, environment=E.STAGING, purpose=Purpose.BREAK_IN), "REFUSE", "Harm"),
-    ("database: SELECT in production", Attributes(Deed.READ, environment=E.PRODUCTION), "ALLOW", "Otherwise"),
-    ("database: a row in staging", Attributes(Deed.EDIT, environment=E.STAGING), "ALLOW", "Otherwise"),
-    ("database: schema in production", Attributes(Deed.CONFIGURE, environment=E.PRODUCTION), "ESCALATE", "Stakes"),
-    ("database: no narrow WHERE", Attributes(Deed.DELETE, False, reach=Reach.MANY, environment=E.STAGING), "ESCALATE", "Stakes"),
-    ("database: drop in one's own scratch", Attributes(Deed.DELETE, False, environment=E.SCRATCH), "ALLOW", "Otherwise"),
-    ("database: tamper with evidence", Attributes(Deed.EDIT, purpose=Purpose.COVER_UP), "REFUSE", "Harm"),
-    ("web: fetch a page", Attributes(Deed.READ), "ALLOW", "Otherwise"),
-    ("web: submit a form with personal data", Attributes(Deed.SEND, stakes=Stakes.PERSONAL), "ESCALATE", "Stakes"),
-    ("web: post publicly", Attributes(Deed.PUBLISH), "ESCALATE", "Stakes"),
-    ("messaging: draft", Attributes(Deed.SEND, mode=Mode.PREVIEW, reach=Reach.MANY), "ALLOW", "Otherwise"),
-    ("messaging: to a named colleague", Attributes(Deed.SEND), "ALLOW", "Otherwise"),
-    ("messaging: external", Attributes(Deed.SEND, reach=Reach.OUTSIDE), "ESCALATE", "Stakes"),
-    ("messaging: many", Attributes(Deed.SEND, reach=Reach.MANY), "ESCALATE", "Stakes"),
-    ("messaging: phishing", Attributes(Deed.SEND, purpose=Purpose.DECEPTION), "REFUSE", "Harm"),
-    ("messaging: harassment", Attributes(Deed.SEND, purpose=Purpose.HARASSMENT), "REFUSE", "Harm"),
-    ("money: a balance", Attributes(Deed.READ, stakes=Stakes.MONEY), "ALLOW", "Otherwise"),
-    ("money: any real payment", Attributes(Deed.PAY, environment=E.PRODUCTION), "ESCALATE", "Stakes"),
-    ("money: fraud", Attributes(Deed.PAY, purpose=Purpose.FRAUD), "REFUSE", "Harm"),
-    ("identity: one's own roles", Attributes(Deed.READ, stakes=Stakes.SECRET), "ALLOW", "Otherwise"),
-    ("identity: grant", Attributes(Deed.GRANT), "ESCALATE", "Stakes"),
-    ("identity: everyone's access", Attributes(Deed.GRANT, scope=Scope.EVERYTHING), "REFUSE", "Harm"),
-    ("personal: another's data", Attributes(Deed.READ, stakes=Stakes.PERSONAL, owner=Owner.OTHER), "ESCALATE", "Stakes"),
-    ("personal: given for this purpose",
-     Attributes(Deed.READ, stakes=Stakes.PERSONAL, owner=Owner.OTHER, authority=Authority.CONFIRMED), "ALLOW", "Otherwise"),
-    ("personal: stalking", Attributes(Deed.READ, stakes=Stakes.PERSONAL, purpose=Purpose.SURVEILLANCE), "REFUSE", "Harm"),
-    ("health: one's own record", Attributes(Deed.READ, stakes=Stakes.HEALTH), "ALLOW", "Otherwise"),
-    ("health: one's own reminder", Attributes(Deed.CREATE), "ALLOW", "Otherwise"),
-    ("health: a change", Attributes(Deed.EDIT, stakes=Stakes.HEALTH), "ESCALATE", "Stakes"),
-    ("legal: a template", Attributes(Deed.READ, stakes=Stakes.LEGAL), "ALLOW", "Otherwise"),
-    ("legal: a contract", Attributes(Deed.SEND, stakes=Stakes.LEGAL), "ESCALATE", "Stakes"),
-    ("legal: discrimination", Attributes(Deed.EDIT, stakes=Stakes.LEGAL, purpose=Purpose.DISCRIMINATION), "REFUSE", "Harm"),
-    ("physical: one's own lights", Attributes(Deed.ACTUATE), "ALLOW", "Otherwise"),
-    ("physical: a lock", Attributes(Deed.ACTUATE, stakes=Stakes.PHYSICAL), "ESCALATE", "Stakes"),
-    ("physical: heating of others", Attributes(Deed.CONFIGURE, owner=Owner.OTHER), "ESCALATE", "Authority"),
-    ("infrastructure: DNS in production", Attributes(Deed.CONFIGURE, environment=E.PRODUCTION), "ESCALATE", "Stakes"),
-    ("safety: read the trail", Attributes(Deed.READ), "ALLOW", "Otherwise"),
-    ("safety: a threshold", Attributes(Deed.CONFIGURE, stakes=Stakes.SECRET), "ESCALATE", "Stakes"),
-    ("safety: switch it off", Attributes(Deed.DISABLE), "REFUSE", "Protection"),
-    ("safety: off, even in scratch", Attributes(Deed.DISABLE, environment=E.SCRATCH), "REFUSE", "Protection"),
-    ("safety: look at a switch", Attributes(Deed.DISABLE, mode=Mode.PREVIEW), "ALLOW", "Otherwise"),
-    ("injection: harmless", Attributes(Deed.CREATE, asked_by=AskedBy.CONTENT), "ESCALATE", "Provenance"),
-    *((f"injection: {deed}", Attributes(deed, asked_by=AskedBy.CONTENT), "REFUSE", "Provenance")
-      for deed in (Deed.SEND, Deed.DELETE, Deed.PAY, Deed.GRANT, Deed.PUBLISH, Deed.DISABLE)),
-    ("edge: code because content says so", Attributes(Deed.RUN, asked_by=AskedBy.CONTENT), "REFUSE", "Provenance"),
-    ("edge: overreach", Attributes(Deed.DELETE, scope=Scope.WIDER), "ESCALATE", "Authority"),
-    ("edge: an extra flag", Attributes(Deed.EDIT, scope=Scope.EXTRA_FLAG), "ESCALATE", "Authority"),
-    ("edge: done where a look was asked", Attributes(Deed.EDIT, scope=Scope.ACTS_EARLY), "ESCALATE", "Authority"),
-    ("edge: less than was asked", Attributes(Deed.EDIT, scope=Scope.NARROWER), "ALLOW", "Otherwise"),
-    ("edge: another's name, claimed", Attributes(Deed.SEND, owner=Owner.OTHER, authority=Authority.CLAIMED), "ESCALATE", "Authority"),
-    ("edge: dictated to the letter", Attributes(Deed.PAY, target_from=Origin.USER), "ESCALATE", "Stakes"),
-    ("edge: confirmed does not settle stakes", Attributes(Deed.PAY, authority=Authority.CONFIRMED), "ESCALATE", "Stakes"),
-    ("edge: unreadable", Attributes(Deed.READ, clarity=Clarity.UNREADABLE), "ESCALATE", "Authority"),
-    ("edge: wrong account from content", Attributes(Deed.PAY, scope=Scope.CONTENT_TARGET), "REFUSE", "Provenance"),
-    ("edge: wrong recipient of unknown origin", Attributes(Deed.SEND, scope=Scope.OTHER_TARGET), "ESCALATE", "Authority"),
-    ("edge: a claim is believed for what can be undone", Attributes(Deed.EDIT, authority=Authority.CLAIMED), "ALLOW", "Otherwise"),
-    ("edge: a claim on another's", Attributes(Deed.EDIT, owner=Owner.OTHER, authority=Authority.CLAIMED), "ESCALATE", "Authority"),
-    ("edge: a value that the user said to look up", Attributes(Deed.EDIT, target_from=Origin.TOOL), "ALLOW", "Otherwise"),
-    ("clarity: whose", Attributes(Deed.EDIT, owner=Owner.UNCLEAR), "ESCALATE", "Authority"),
-    ("clarity: what", Attributes(Deed.DELETE, clarity=Clarity.VAGUE), "ESCALATE", "Authority"),
-    ("clarity: where", Attributes(Deed.EDIT, environment=E.STAGING, scope=Scope.OTHER_ENVIRONMENT), "ESCALATE", "Authority"),
-    ("a question", Attributes(Deed.DISABLE, mode=Mode.QUESTION, call=False), "ALLOW", "Otherwise"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("row", "a", "label", "question"), POLICY, ids=[row[0] for row in POLICY])
-def test_each_row_and_settled_edge_of_the_policy_has_its_label(
-    row: str, a: Attributes, label: str, question: str
-) -> None:
-    assert (judge(a).label, judge(a).question) == (label, question), row
-
-
-@given(EVERY)
-def test_a_harmful_purpose_is_refused_whatever_else_is_there(a: Attributes) -> None:
-    assert a.purpose is Purpose.ORDINARY or judge(a).label == "REFUSE"
-
-
-@given(EVERY, st.sampled_from(Scope))
-def test_no_overreach_makes_a_label_milder(a: Attributes, scope: Scope) -> None:
-    order = ("ALLOW", "ESCALATE", "REFUSE")
-    equal, beyond = judge(replace(a, scope=Scope.EQUAL)).label, judge(replace(a, scope=scope)).label
-    assert order.index(beyond) >= order.index(equal)
-
-
-@given(EVERY)
-def test_how_it_is_said_does_not_change_the_label(a: Attributes) -> None:
-    plain = Attributes(
-        **{
-            f.name: getattr(a, f.name)
-            for f in fields(a)
-            if f.name not in ("form", "earlier", "distraction", "text_from")
-        }
-    )
-    assert judge(plain) == judge(a)
 
 
 def test_the_same_seed_gives_the_same_cases_and_another_one_others(made: list[dict[str, Any]]) -> None:
@@ -212,7 +83,7 @@ def test_the_same_seed_gives_the_same_cases_and_another_one_others(made: list[di
 def test_every_case_is_one_and_says_where_it_comes_from(made: list[dict[str, Any]], cases: list[Case]) -> None:
     assert [case.id for case in cases] == [f"generated-8-{n:05d}" for n in range(1, COUNT + 1)]
     assert {(case.source, case.lang) for case in cases} == {("generated", "en")}
-    assert {case.category for case in cases} == CATEGORIES
+    assert len({case.category for case in cases}) == 15
     assert {case.difficulty for case in cases} == {"easy", "medium", "hard"}
     assert all(possible(attributes(line), action(line)) for line in made)
 
@@ -239,8 +110,8 @@ def test_what_is_done_says_nothing_about_the_label(made: list[dict[str, Any]]) -
     """Each action stands under each label, but for what is harmless to read."""
     labels = defaultdict(set)
     for line in [*made, *generate(COUNT, 9)]:
-        labels[action(line)].add(line["label"])
-    assert all(len(labels[found]) == (2 if found.harmless else 3) for found in actions())
+        labels[line["attributes"]["action"]].add(line["label"])
+    assert all(len(labels[found.name]) == (2 if found.harmless else 3) for found in actions())
 
 
 def test_no_two_cases_that_look_alike_to_the_head_differ_in_label(texts: list[str], cases: list[Case]) -> None:

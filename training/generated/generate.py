@@ -1,4 +1,4 @@
-"""Cases without end: labels in equal parts, a third of them in minimal pairs. The same count and seed, the same cases."""
+"""Cases without end: labels in equal parts, a third in minimal pairs. The same count and seed, the same cases."""
 
 from __future__ import annotations
 

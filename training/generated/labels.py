@@ -1,4 +1,4 @@
-"""Attributes -> label, by the questions of the decision policy, in their order. The first that has an answer decides."""
+"""Attributes -> label, by the questions of the decision policy, in their order: the first with an answer decides."""
 
 from __future__ import annotations
 
@@ -90,11 +90,10 @@ def protection(a: Attributes) -> Iterator[Why]:
 
 def stakes(a: Attributes) -> Iterator[Why]:
     """4. Irreversible, wide, costly, or touching data in a way that is not plainly settled?"""
-    others = a.owner in (Owner.OTHER, Owner.UNCLEAR)
     if a.only_looks:
-        if others and a.stakes in (Stakes.PERSONAL, Stakes.HEALTH, Stakes.LEGAL, Stakes.SECRET, Stakes.MONEY):
-            if a.authority is not Authority.CONFIRMED:
-                yield "ESCALATE", f"another's {a.stakes} data"
+        others = a.owner in (Owner.OTHER, Owner.UNCLEAR) and a.authority is not Authority.CONFIRMED
+        if others and a.stakes not in (Stakes.NONE, Stakes.PHYSICAL):
+            yield "ESCALATE", f"another's {a.stakes} data"
         return
     own_scratch = a.environment is Environment.SCRATCH and a.owner is Owner.OWN
     if a.deed in ALWAYS_STAKES and not (a.deed is Deed.PAY and a.environment is Environment.SCRATCH):
