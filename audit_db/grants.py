@@ -86,16 +86,24 @@ class Grants:
             raise GrantRefused("a grant is for one session or until a date: name one of them")
         if until is not None and timestamp(until) <= timestamp(now):
             raise GrantRefused(f"the grant would be over already: it is {timestamp(now)[:19]}Z")
-        texts = {"owner": owner, "tool": tool.name, "made_by": named(self._masker, by), "session": session}
-        fixed = {name: text if text is None else self._stored(text) for name, text in texts.items()}
-        fixed |= {"id": PREFIX + new_id(), "definition": definition(tool), "times": times}
-        fixed |= {"arguments": MaskedText(self._without_secrets(tool, stated)), "created": timestamp(now)}
-        fixed["until"] = None if until is None else timestamp(until)
+        id_ = PREFIX + new_id()
+        fixed: dict[str, Any] = {
+            "id": id_,
+            "owner": self._stored(owner),
+            "tool": self._stored(tool.name),
+            "definition": definition(tool),
+            "arguments": MaskedText(self._without_secrets(tool, stated)),
+            "session": None if session is None else self._stored(session),
+            "until": None if until is None else timestamp(until),
+            "times": times,
+            "made_by": named(self._masker, by),
+            "created": timestamp(now),
+        }
         with self._store.write() as conn:
             body = {"event": GRANTED, "grant": fixed}
-            made = append(conn, self._masker, now, KIND, session or "", body, subject=fixed["id"])
+            made = append(conn, self._masker, now, KIND, session or "", body, subject=id_)
             conn.execute(insert(call_grant).values(**step({}, made)))
-            return self._one(conn, fixed["id"])
+            return self._one(conn, id_)
 
     def all(self, owner: str | None = None) -> tuple[list[Grant], list[str]]:
         """The grants (of `owner`), oldest first, and the ids of those that somebody edited by hand."""

@@ -19,13 +19,20 @@ pytest.importorskip("gguf")
 llama_cpp = pytest.importorskip("llama_cpp")
 chat_format = pytest.importorskip("llama_cpp.llama_chat_format")
 
-from so8t.training.export import llama  # noqa: E402  # after importorskip: the extra may be absent
+from so8t.training.export import gguf_file, kinds  # noqa: E402  # after importorskip: the extra may be absent
+from so8t.training.export import tokenizer as words_of  # noqa: E402
+from so8t.training.export.errors import ExportError  # noqa: E402
 from so8t.training.mini import chat, phrasing, tokenizer  # noqa: E402
 from so8t.training.mini.dialogues import Generator  # noqa: E402
 from so8t.training.mini.model import Plan, build  # noqa: E402
 
 PLAN = Plan(minutes=0, hidden=64, layers=2, heads=4, kv_heads=2, feed_forward=96)
 Made = tuple[Any, Any, Any]
+
+
+def export(config: Any, state: Any, words: Any, path: Path, kind: str) -> None:
+    kinds.check(kind)
+    gguf_file.write(path, config, state, words_of.read(words, config), kind, "so8t-mini", "{}")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     words = tokenizer.train([item.text for item in lines])
     model = build(PLAN, words).eval()
     path = tmp_path_factory.mktemp("gguf") / "model.gguf"
-    llama.export(model.config, model.state_dict(), words, path, "f32")
+    export(model.config, model.state_dict(), words, path, "f32")
     loaded = llama_cpp.Llama(str(path), n_ctx=1024, verbose=False, logits_all=True)
     yield model, words, loaded
     loaded.close()
@@ -102,7 +109,7 @@ def test_logits_equal_those_of_transformers(made: Made) -> None:
 def test_the_quantised_file_says_nearly_the_same(made: Made, tmp_path: Path) -> None:
     model, words, _ = made
     path = tmp_path / "q8.gguf"
-    llama.export(model.config, model.state_dict(), words, path, "q8_0")
+    export(model.config, model.state_dict(), words, path, "q8_0")
     loaded = llama_cpp.Llama(str(path), n_ctx=256, verbose=False, logits_all=True)
     ids = tokenizer.encode(words, "<|user|>show me notes.md<|end|><|assistant|>")
     loaded.eval(ids)
@@ -154,12 +161,12 @@ def test_no_piece_is_too_long_for_the_detokenizer() -> None:
 
 def test_an_unknown_kind_is_an_error_that_lists_the_known_ones(made: Made, tmp_path: Path) -> None:
     model, words, _ = made
-    with pytest.raises(llama.ExportError, match="q8_0"):
-        llama.export(model.config, model.state_dict(), words, tmp_path / "x.gguf", "q3")
+    with pytest.raises(ExportError, match="q8_0"):
+        export(model.config, model.state_dict(), words, tmp_path / "x.gguf", "q3")
 
 
 def test_a_tensor_that_llama_does_not_have_is_an_error(made: Made, tmp_path: Path) -> None:
     model, words, _ = made
     state = {"model.layers.0.rotary.weight": torch.zeros(2, 2)}
-    with pytest.raises(llama.ExportError, match="rotary"):
-        llama.export(model.config, state, words, tmp_path / "x.gguf", "f32")
+    with pytest.raises(ExportError, match="rotary"):
+        export(model.config, state, words, tmp_path / "x.gguf", "f32")

@@ -10,7 +10,7 @@ import pytest
 from transformers import LlamaForCausalLM
 
 from so8t.gate.models.fetch import pull
-from so8t.training.export.llama import export_folder
+from so8t.training.export.folder import export_folder
 from so8t.training.mini import tokenizer
 from so8t.training.mini.from_gguf import write_folder
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_exported_again_it_is_the_same_tensors_and_vocabulary(folder: Path, tmp_path: Path) -> None:
-    export_folder(folder, tmp_path / "again.gguf")
+    export_folder(folder, tmp_path / "again.gguf", name="so8t-mini")
     shipped, again = gguf.GGUFReader(pull("so8t-mini")), gguf.GGUFReader(tmp_path / "again.gguf")
     for key in ("tokens", "merges", "token_type"):
         assert shipped.fields[f"tokenizer.ggml.{key}"].contents() == again.fields[f"tokenizer.ggml.{key}"].contents()

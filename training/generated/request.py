@@ -40,7 +40,8 @@ IN_NAME = (
 def ask(scene: Scene, named: str, text: str, form: Form) -> str:
     """The request itself, in the words of the action."""
     slots, change = scene.slots, spelling(form, scene.slots.dice)
-    quoted = slots.dice.pick("quotes", ('"{}"', "'{}'", "{}", "{}")).format(text)
+    literal = text in (scene.text, scene.written, scene.told_text)
+    quoted = slots.dice.pick("quotes", ('"{}"', "'{}'", "{}", "{}")).format(text) if literal else text
     return slots.also(target=named, text=quoted).fill(slots.dice.pick("ask", scene.action.asks), change)
 
 

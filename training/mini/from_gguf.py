@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from so8t.gate.models.fetch import pull
-from so8t.training.export.llama import tensor_name
+from so8t.training.export.tensors import gguf_name
 from so8t.training.mini import chat, tokenizer
 
 
@@ -57,7 +57,8 @@ def _config(reader: gguf.GGUFReader) -> LlamaConfig:
 
 def _weights(tensors: dict[str, Any], key: str, like: torch.Tensor, config: LlamaConfig) -> torch.Tensor:
     tied = key == "lm_head.weight" and config.tie_word_embeddings
-    tensor = tensors[tensor_name("model.embed_tokens.weight" if tied else key)]
+    named = "model.embed_tokens.weight" if tied else key
+    tensor = tensors[gguf_name(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers, named)]
     array = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(tuple(like.shape))
     heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(key.split(".")[-2])
     if heads is not None:  # llama.cpp keeps rotated pairs side by side, transformers half and half
