@@ -63,7 +63,7 @@ def test_one_changed_digit_in_head_json_is_an_error(so8t: So8t, head: Path, key:
     check(so8t, "head.json was changed", "train the head again")
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir() if path.suffix != ".md"))
 def test_a_file_that_is_missing_empty_or_a_folder_is_an_error(so8t: So8t, head: Path, name: str) -> None:
     (head / name).write_bytes(b"")
     check(so8t, name)

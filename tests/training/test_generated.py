@@ -40,7 +40,7 @@ from so8t.training.recipe import load as read_recipe
 COUNT = 2400
 # What a bag of words may get on cases it has not seen (mean recall of the three labels, chance 0.333). A figure that
 # rises says that words began to stand for labels; what is left is the words of harmful purposes, which do decide.
-MOST_BY_USER, MOST_BY_CALL, MOST_BY_ALL = 0.68, 0.52, 0.72
+MOST_BY_USER, MOST_BY_CALL, MOST_BY_ALL = 0.64, 0.48, 0.66
 
 
 @pytest.fixture(scope="module")
