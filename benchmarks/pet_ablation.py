@@ -49,7 +49,7 @@ from so8t.training.schedule import HeadRate, PetSchedule
 RECIPE = Path(recipes.__file__).parent / "recipes" / "mini.toml"
 OFF = PetSchedule(strength=0.0, ramp_from=0.0, ramp_to=0.0)
 FULL = HeadRate(lower_after=1.0, freeze_after=1.0)
-VARIANTS = {"none": (OFF, FULL), "pet": (PetSchedule(), FULL), "freeze": (OFF, HeadRate())}
+VARIANTS = {"none": (OFF, FULL), "pet": (PetSchedule(strength=0.2), FULL), "freeze": (OFF, HeadRate())}
 BATCH = 16
 FALSE_REFUSALS = 0.2  # of the cases that are not REFUSE, at the threshold
 

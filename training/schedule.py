@@ -21,13 +21,14 @@ class PetSchedule:
         transition      from ramp_from to ramp_to        until settle_until
         stabilisation   strength                         to the end
 
-    `strength` is a ceiling for the transition too: lowering it lowers lambda everywhere, and 0 switches PET off.
+    `strength` is a ceiling for the transition too: lowering it lowers lambda everywhere, and 0, the default, switches PET
+    off: benchmarks/pet_ablation.py found no good in it.
 
     Raises:
         ScheduleInvalid: a value out of range.
     """
 
-    strength: float = 0.2
+    strength: float = 0.0
     ramp_from: float = 0.1
     ramp_to: float = 0.2
     explore_until: float = 0.3

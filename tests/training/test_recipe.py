@@ -52,7 +52,7 @@ def test_a_recipe_that_ships_is_valid_and_its_folders_are_there(shipped: Path) -
 
 def test_a_recipe_needs_no_more_than_its_base_and_its_kind(file: Path) -> None:
     recipe = read(file, ENCODER)
-    assert (recipe.model.base, recipe.lora.r, recipe.loss.alpha, recipe.pet.strength) == ("x", 16, 2.0, 0.2)
+    assert (recipe.model.base, recipe.lora.r, recipe.loss.alpha, recipe.pet.strength) == ("x", 16, 2.0, 0.0)
     assert read(file, CAUSAL).export.gguf == ("q8_0",)
 
 

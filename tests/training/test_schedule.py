@@ -31,7 +31,7 @@ progress = st.floats(0, 1)
 def test_by_default_lambda_is_0_then_ramps_from_a_tenth_to_a_fifth_then_stays(
     at: float, phase: str, value: float
 ) -> None:
-    assert PetSchedule().at(at) == pytest.approx(value)
+    assert PetSchedule(strength=0.2).at(at) == pytest.approx(value)
     assert PetSchedule().phase(at) == phase
 
 
