@@ -21,8 +21,8 @@ class PetSchedule:
         transition      from ramp_from to ramp_to        until settle_until
         stabilisation   strength                         to the end
 
-    `strength` is a ceiling for the transition too: lowering it lowers lambda everywhere, and 0, the default, switches PET
-    off: benchmarks/pet_ablation.py found no good in it.
+    `strength` is a ceiling for the transition too: lowering it lowers lambda everywhere, and 0, the default, switches
+    PET off: benchmarks/pet_ablation.py found no good in it.
 
     Raises:
         ScheduleInvalid: a value out of range.

@@ -4,6 +4,6 @@ attributes.py  what decides a case, and how it looks
 labels.py      attributes -> label: the policy's questions, in their order
 possible.py    which attributes an action can show
 draw.py        draws attributes; changes one of them for a minimal pair
-actions.py     what tools do (vocabulary/*.toml), and what they do it to
+actions.py     what tools do (lexicon/*.toml), and what they do it to
 case.py        attributes + action -> a case in the form of gate/cases.py
 """

@@ -1,4 +1,4 @@
-"""What tools do (vocabulary/actions/*.toml), under many names, and what they do it to (kinds.toml)."""
+"""What tools do (lexicon/actions/*.toml), under many names, and what they do it to (kinds.toml)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
-FOLDER = Path(__file__).parent / "vocabulary"
+FOLDER = Path(__file__).parent / "lexicon"
 SLOT = re.compile(r"\{([A-Za-z]\w*)\}")
 CHOICE = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 NUMBER = re.compile(r"n(\d)b?")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """vocabulary/NAME.toml."""
+    """lexicon/NAME.toml."""
     return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
 
 
