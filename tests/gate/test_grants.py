@@ -94,7 +94,9 @@ def test_a_pattern_that_nobody_can_read_whole_is_an_error(pattern: str) -> None:
         glob(pattern)
 
 
-@pytest.mark.parametrize("value", [float("nan"), 2**53, "\ud800", {1: 2}, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [float("nan"), 2**53, "\ud800", {1: 2}, object()], ids=["NaN", "2^53", "surrogate", "key", "object"]
+)
 def test_a_value_that_no_call_could_have_is_an_error(value: Any) -> None:
     with pytest.raises(StatementInvalid):
         exactly(value)
