@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from so8t.agent.stored import Stored
 from so8t.gate.contract import Decision, Proposal, Verdict
@@ -59,6 +60,20 @@ def _turn_of(proposal: Proposal) -> Proposal:
     return Proposal(proposal.messages[: last + 1])
 
 
-def gravest_first(found: Iterable[Replayed]) -> list[Replayed]:
-    """Those that changed, REFUSE -> ALLOW before all others; alike ones in the order of the trail."""
-    return sorted((one for one in found if one.flipped), key=lambda one: ORDER.index(one.change))
+@dataclass(slots=True)
+class Flips:
+    """How many decisions became what, and those that changed."""
+
+    counts: Counter[tuple[Decision, Decision]] = field(default_factory=Counter)  # then, now
+    changed: list[Replayed] = field(default_factory=list)
+
+    def add(self, one: Replayed) -> None:
+        """One more decision; only one that flipped is kept."""
+        self.counts[one.change] += 1
+        if one.flipped:
+            self.changed.append(one)
+
+    @property
+    def gravest_first(self) -> list[Replayed]:
+        """REFUSE -> ALLOW before all others; alike ones in the order of the trail."""
+        return sorted(self.changed, key=lambda one: ORDER.index(one.change))

@@ -6,13 +6,14 @@ that there are now.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from so8t.audit_db import Record, Trail
 from so8t.audit_db.bodies import to_message
 from so8t.audit_db.chain import timestamp
+from so8t.audit_db.errors import TrailDamaged
 from so8t.gate.contract import Call, Decision, Effect, Message, Proposal, ToolSpec
 
 FORGOTTEN = "new conversation"  # the event of a session that begins its conversation anew
@@ -63,8 +64,7 @@ def stored(
         elif record.kind == "session" and record.body.get("event") in (FORGOTTEN, "end"):
             spoken.pop(record.session, None)
         elif record.kind == "decision" and (start is None or record.at >= start):
-            proposal = _proposal(record, spoken.get(record.session, ()), tools)
-            yield Stored(record, proposal, under_a_turn=record.body["turn"] is not None)
+            yield _stored(record, spoken.get(record.session, ()), tools)
 
 
 def reviews(trail: Trail) -> dict[str, Reviewed]:
@@ -85,7 +85,14 @@ def reviews(trail: Trail) -> dict[str, Reviewed]:
     return {subject: review for subject, review in found.items() if subject not in edited}
 
 
-def _proposal(record: Record, spoken: list[Message] | tuple[()], tools: Mapping[str, ToolSpec]) -> Proposal:
+def _stored(record: Record, spoken: Sequence[Message], tools: Mapping[str, ToolSpec]) -> Stored:
+    try:
+        return Stored(record, _proposal(record, spoken, tools), under_a_turn=record.body["turn"] is not None)
+    except (KeyError, TypeError, ValueError):
+        raise TrailDamaged(f"record {record.seq} is damaged: it holds no decision") from None
+
+
+def _proposal(record: Record, spoken: Sequence[Message], tools: Mapping[str, ToolSpec]) -> Proposal:
     body = record.body
     if body["call"] is None:
         return Proposal((*spoken, Message("user", body["user_text"])))

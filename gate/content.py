@@ -1,6 +1,6 @@
 """A second head on the same backbone: does what a tool brought back carry instructions to whoever reads it?
 
-Where it does, and a call with effects holds a value that the user did not give, the call has the floor ESCALATE.
+Where it does, a call with effects has the floor ESCALATE, unless the user's own words give every value of it.
 It lies beside the first head as content.json: one weight for each number of the pooled vector, a bias, a threshold.
 """
 
@@ -83,8 +83,8 @@ class ContentHead:
         if proposal.call is None or (proposal.tool is not None and proposal.tool.only_reads):
             return ()
         marks = provenance.marks(proposal, Sources.of(proposal.messages))
-        if all(mark.origin == "user" for mark in marks):
-            return ()
+        if marks and all(mark.origin == "user" for mark in marks):
+            return ()  # a call without arguments says nothing of whose wish it is
         said = [(m.tool or "a tool", m.content) for m in proposal.messages if m.role == "tool" and m.content.strip()]
         tools = [tool for tool, text in said if await self.probability(text) >= self.file.threshold]
         return tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, as `pytest &` in a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else no program that a test starts could be interrupted
 
 settings.register_profile("so8t", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("so8t")

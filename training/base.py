@@ -72,7 +72,7 @@ def load(recipe: Recipe, relative_to: Path) -> Base:
         config = AutoConfig.from_pretrained(folder)
         _check(config, recipe)
         if recipe.model.kind == "encoder":
-            config.attention_probs_dropout_prob = 0.0  # fused attention: a third faster; the other dropout stays
+            config.attention_probs_dropout_prob = 0.0  # so that attention is fused; the other dropout stays
         model, found = _auto(recipe).from_pretrained(
             folder, config=config, output_loading_info=True, **_options(recipe)
         )

@@ -5,30 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from so8t.gate.head_folder import head_folder
 from so8t.gate.names import unknown
+from so8t.training.cli_cases import cases_group
 
 if TYPE_CHECKING:
     from so8t.training.evaluation.figures import Figures
 
 RECIPES = Path(__file__).parent / "recipes"
 FILE = click.Path(path_type=Path)
-STOPPED, BAD_LINES = 130, 5
-
-
-class Reviews(Protocol):
-    """What `so8t` hands to its commands: training reads the trail through it alone."""
-
-    def reviewed_cases(self) -> Iterator[dict[str, Any]]:
-        """Reviewers' decisions as labelled cases."""
-        ...
+STOPPED = 130
 
 
 class RecipeOrCommand(click.Group):
@@ -72,6 +65,9 @@ def command() -> None:
     if find_spec("torch") is None or find_spec("peft") is None:
         raise click.ClickException("training needs more packages: pip install 'so8t[train]'")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of kernels that nobody asked for
+
+
+command.add_command(cases_group)
 
 
 @command.command("run", short_help="Train by a recipe.")
@@ -185,62 +181,11 @@ def content(head: Path, texts: Sequence[Path]) -> None:
     """
     from so8t.training.content import train as train_content
 
-    made = train_content(head_folder(str(head), Path()), texts or [RECIPES.parent / "contents"])
-    click.echo(f"{head / 'content.json'}: threshold {made.file.threshold:.3f}, on texts it had not seen:")
+    folder = head_folder(str(head), Path())
+    made = train_content(folder, texts or [RECIPES.parent / "contents"])
+    click.echo(f"{folder / 'content.json'}: threshold {made.file.threshold:.3f}, on texts it had not seen:")
     for name, value in made.file.metrics.items():
         click.echo(f"{name:<14}{value:.3f}")
-
-
-@command.group("cases", short_help="Look at labelled cases.")
-def cases_group() -> None:
-    """Labelled cases, before a head learns from them.
-
-    Example: so8t train cases check mine.jsonl
-    """
-
-
-@cases_group.command("check", short_help="Are these cases fit to learn from?")
-@click.argument("paths", type=FILE, nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
-@click.pass_context
-def check_cases(context: click.Context, paths: Sequence[Path], as_json: bool) -> None:
-    """Form, balance, pairs, near-duplicates, contradictions, and what words alone give away, in files and folders.
-
-    Exit code 5: broken lines or contradictions.
-
-    Example: so8t train cases check mine.jsonl
-    """
-    from so8t.training.data.check import check
-
-    checked = check(paths)
-    click.echo(json.dumps(checked.json(), ensure_ascii=False) if as_json else str(checked))
-    context.exit(0 if checked.sound else BAD_LINES)
-
-
-@cases_group.command("from-reviews", short_help="Cases from what reviewers decided.")
-@click.option("--out", type=FILE, help="Write here instead of to stdout.")
-@click.pass_context
-def from_reviews(context: click.Context, out: Path | None) -> None:
-    """Every call in the trail that a person approved (ALLOW) or refused (REFUSE), as a labelled case with its context.
-
-    Secrets are masked; `decided` says who decided, when, and in which record. Read the cases before a head learns from
-    them: an approval says that this call could run, not that the next one needs no person.
-
-    Example: so8t train cases from-reviews --out reviews.jsonl
-    """
-    source: Reviews | None = context.obj
-    if source is None:
-        raise click.ClickException("this needs the agent's configuration: run `so8t train cases from-reviews`")
-    lines = [json.dumps(case, ensure_ascii=False) for case in source.reviewed_cases()]
-    if not lines:
-        raise click.ClickException("no reviewer has decided about a call yet: there is no case to write")
-    if out is None:
-        click.echo("\n".join(lines))
-        return
-    if out.exists():
-        raise click.UsageError(f"{out} exists already: name another file")
-    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    click.echo(f"{len(lines)} cases in {out}", err=True)
 
 
 @command.command("estimate", short_help="The memory that a recipe will need.")

@@ -88,7 +88,7 @@ def run(file: Path, out: Path, *, resume: bool = False, changes: Mapping[str, An
     found, judged = measured(recipe, trainer, data)
     if not processes.first():
         return None
-    base, model = whole(recipe, base, trainer, data, file.parent)
+    base, model = in_one_process(recipe, base, trainer, data, file.parent)
     head = write_head(recipe, base, model, adapter, found, judged, data, out)
     device = str(trainer.args.device)
     del trainer, model  # the gate loads the model once more
@@ -149,7 +149,7 @@ def train(recipe: Recipe, parts: Parts, out: Path, *, resume: bool) -> SafetyTra
     return trainer
 
 
-def whole(
+def in_one_process(
     recipe: Recipe, base: bases.Base, trainer: SafetyTrainer, data: Data, relative_to: Path
 ) -> tuple[bases.Base, Judging]:
     """Base and trained model in one process: where FSDP has spread them out, loaded anew with the best checkpoint."""

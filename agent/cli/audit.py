@@ -32,8 +32,8 @@ def command() -> None:
 def filters(function: Callable[..., None]) -> Callable[..., None]:
     """The options that `list` and `export` share."""
     for option in (
-        click.option("--until", type=time, help="Only before this time."),
-        click.option("--since", type=time, help="Only from this time (ISO 8601; local unless it names a zone)."),
+        click.option("--until", type=iso_time, help="Only before this time."),
+        click.option("--since", type=iso_time, help="Only from this time (ISO 8601; local unless it names a zone)."),
         click.option("--text", help="Only records that contain this text."),
         click.option("--session", help="Only this session."),
         click.option("--decision", help="Only this decision: ALLOW, ESCALATE or REFUSE."),
@@ -43,7 +43,7 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def time(text: str) -> datetime:
+def iso_time(text: str) -> datetime:
     """A time as a person writes it, with a zone. Raises BadParameter."""
     try:
         return datetime.fromisoformat(text).astimezone()

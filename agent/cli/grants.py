@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from so8t.agent.cli.app import App, Group, pass_app, print_json
-from so8t.agent.cli.audit import record_json, time
+from so8t.agent.cli.audit import iso_time, record_json
 from so8t.agent.cli.grants_output import grant_json, grant_line, grant_text
 from so8t.agent.story import story_lines
 from so8t.agent.terminal import one_line
@@ -67,7 +67,7 @@ def command(context: click.Context, everything: bool, as_json: bool) -> None:
 @click.option("--argument", "values", multiple=True, metavar="NAME=VALUE", help="This value and no other.")
 @click.option("--argument-glob", "globs", multiple=True, metavar="NAME=PATTERN", help="Text of this pattern.")
 @click.option("--session", metavar="ID", help="In this session.")
-@click.option("--until", type=time, metavar="TIME", help="Until then (ISO 8601; local unless it names a zone).")
+@click.option("--until", type=iso_time, metavar="TIME", help="Until then (ISO 8601; local unless it names a zone).")
 @click.option("--times", type=click.IntRange(1, 1_000_000), metavar="N", help="So often at most; else any number.")
 @click.option("--by", required=True, metavar="NAME", help="Who answers for it: your name in the trail.")
 @json_option

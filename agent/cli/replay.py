@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from so8t.agent.cli.app import App, pass_app, print_json
-from so8t.agent.cli.audit import time
+from so8t.agent.cli.audit import iso_time
 from so8t.agent.config import Config
 from so8t.agent.terminal import one_line
 from so8t.gate.contract import Decision
 
 if TYPE_CHECKING:
-    from so8t.agent.replay import Replayed
+    from so8t.agent.replay import Flips, Replayed
     from so8t.agent.stored import Reviewed
 
 EXIT_LOOSER = 6  # something that was refused would be allowed now
@@ -31,7 +31,7 @@ THRESHOLD = click.FloatRange(0, 2)
 @click.option("--allow-threshold", type=THRESHOLD, help="Instead of gate.allow_threshold.")
 @click.option("--refuse-threshold", type=THRESHOLD, help="Instead of gate.refuse_threshold.")
 @click.option("--session", help="Only this session.")
-@click.option("--since", type=time, help="Only decisions from this time (ISO 8601; local unless it names a zone).")
+@click.option("--since", type=iso_time, help="Only decisions from this time (ISO 8601; local unless it names a zone).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a flip, then one with the counts.")
 @pass_app
 def replay(
@@ -53,18 +53,15 @@ def replay(
     chosen = {"head": head and str(head.resolve()), "allow_threshold": allow_threshold}
     config = _with(app.config, chosen | {"refuse_threshold": refuse_threshold})
     found, people = asyncio.run(_replayed(config, session, since))
-    from so8t.agent.replay import gravest_first
-
-    flips = gravest_first(found)
-    for one in flips:
+    for one in found.gravest_first:
         human = people.get(one.then.record.subject)
         print_json(_json(one, human)) if as_json else click.echo(_line(one, human))
-    counts = Counter((one.then.decision.name, one.now.decision.name) for one in found)
     if as_json:
-        print_json({"decisions": len(found), "flips": len(flips), "counts": _nested(counts)})
+        totals = {"decisions": found.counts.total(), "flips": len(found.changed)}
+        print_json({**totals, "counts": _nested(found.counts)})
     else:
-        click.echo(_table(counts, len(found), len(flips)))
-    if counts["REFUSE", "ALLOW"]:
+        click.echo(_table(found))
+    if found.counts[Decision.REFUSE, Decision.ALLOW]:
         raise click.exceptions.Exit(EXIT_LOOSER)
 
 
@@ -73,10 +70,9 @@ def _with(config: Config, changes: dict[str, Any]) -> Config:
     return replace(config, settings=config.settings.model_copy(update={"gate": gate}))
 
 
-async def _replayed(
-    config: Config, session: str | None, since: datetime | None
-) -> tuple[Sequence[Replayed], dict[str, Reviewed]]:
+async def _replayed(config: Config, session: str | None, since: datetime | None) -> tuple[Flips, dict[str, Reviewed]]:
     from so8t.agent.build import open_gate, open_store, open_toolbox
+    from so8t.agent.replay import Flips
     from so8t.agent.replay import replay as judged_again
     from so8t.agent.stored import reviews, stored
     from so8t.audit_db import Trail
@@ -87,8 +83,14 @@ async def _replayed(
         async with open_gate(config) as gate:
             if problem := gate.ready():
                 raise click.ClickException(f"the gate is not ready: {problem}")
-            past = stored(trail, tools, session=session, since=since)
-            return [one async for one in judged_again(gate, past)], reviews(trail)
+            found, show = Flips(), sys.stderr.isatty()
+            async for one in judged_again(gate, stored(trail, tools, session=session, since=since)):
+                found.add(one)
+                if show and found.counts.total() % 50 == 0:
+                    click.echo(f"\r{found.counts.total()} decisions", nl=False, err=True)
+            if show:
+                click.echo("\r", nl=False, err=True)
+            return found, reviews(trail)
 
 
 def _json(one: Replayed, human: Reviewed | None) -> dict[str, Any]:
@@ -116,12 +118,12 @@ def _line(one: Replayed, human: Reviewed | None) -> str:
     return one_line(f"{change:<20} {one.then.record.subject}  {what}", 110) + one_line(said)
 
 
-def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    return {then.name: {now.name: counts[then.name, now.name] for now in Decision} for then in Decision}
+def _nested(counts: Counter[tuple[Decision, Decision]]) -> dict[str, dict[str, int]]:
+    return {then.name: {now.name: counts[then, now] for now in Decision} for then in Decision}
 
 
-def _table(counts: Counter[tuple[str, str]], decisions: int, flips: int) -> str:
-    rows = [f"{decisions} decisions judged again, {flips} would be others", ""]
+def _table(found: Flips) -> str:
+    rows = [f"{found.counts.total()} decisions judged again, {len(found.changed)} would be others", ""]
     rows.append("then \\ now  " + "".join(f"{now.name:>10}" for now in Decision))
-    rows += [f"{then:<12}" + "".join(f"{n:>10}" for n in row.values()) for then, row in _nested(counts).items()]
+    rows += [f"{then:<12}" + "".join(f"{n:>10}" for n in row.values()) for then, row in _nested(found.counts).items()]
     return "\n".join(rows)

@@ -8,27 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judged_calls import TOOL, proposal, verdict
 
 from so8t.agent.cli.grants_output import grant_line, grant_text
 from so8t.agent.story import story_lines
 from so8t.agent.terminal import safe
 from so8t.audit_db import Grant, Grants, Masker, ReviewQueue, Store, Trail
 from so8t.audit_db.errors import ReviewError, UnknownGrant
-from so8t.gate.contract import (
-    Call,
-    Decision,
-    Effect,
-    Finding,
-    Message,
-    Proposal,
-    Source,
-    ToolSpec,
-    Verdict,
-    Versions,
-)
+from so8t.gate.contract import Call, Decision, Effect, ToolSpec
 from so8t.gate.grants import Stated, exactly, glob
 
-TOOL = ToolSpec("write_file", "Writes a file.", frozenset({Effect.WRITE}))
 HOSTILE = (
     "\x1b[2J\x1b]52;c;ZXZpbA==\x07\x9b2J\b\r\nAPPROVED by alice\u202egpj.exe\u200b\u2028\U000e0041" + "\u0301" * 50
 )
@@ -48,11 +37,8 @@ def passes(store: Store) -> Pass:
 
     def ask(arguments: dict[str, Any], owner: str = "w1", tool: ToolSpec = TOOL) -> bool:
         call = Call.of(tool.name, arguments)
-        finding = Finding(Source.HEAD, Decision.ESCALATE, "unsure")
-        versions = Versions("p", "h", "b", "1")
-        verdict = Verdict(Decision.ESCALATE, Source.HEAD, (finding,), call.digest, versions, (0.3, 0.6, 0.1))
-        proposal = Proposal((Message("user", "go on"),), tool, call)
-        return Grants(store).use("s1", owner, proposal, verdict) is not None
+        said = verdict(call, Decision.ESCALATE)
+        return Grants(store).use("s1", owner, proposal(call, "go on", tool), said) is not None
 
     return ask
 

@@ -9,23 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from judged_calls import TOOL, proposal, verdict
 
 from so8t.audit_db import Masker, ReviewItem, ReviewQueue, Store, Trail
 from so8t.audit_db.errors import BadFilter, Forged, IntentRefused, SecretNotStored, TrailDamaged
-from so8t.gate.contract import (
-    Call,
-    Decision,
-    Effect,
-    Finding,
-    Message,
-    Proposal,
-    Source,
-    ToolSpec,
-    Verdict,
-    Versions,
-)
+from so8t.gate.contract import Call, Decision, Message, Source, Verdict
 
-TOOL = ToolSpec("write_file", "Writes a file.", frozenset({Effect.WRITE}))
 PASSWORD = "correct horse battery"
 TOKEN = "ghp_" + "aB3" * 12
 
@@ -42,10 +31,9 @@ def store(file: Path) -> Iterator[Store]:
 
 
 def decide(store: Store, call: Call, decision: Decision, words: str = "write") -> Verdict:
-    finding = Finding(Source.HEAD, decision, f"because of {words}")
-    verdict = Verdict(decision, Source.HEAD, (finding,), call.digest, Versions("p", "h", "b", "1"))
-    Trail(store).decided("s", Proposal((Message("user", words),), TOOL, call), verdict)
-    return verdict
+    said = verdict(call, decision, f"because of {words}")
+    Trail(store).decided("s", proposal(call, words), said)
+    return said
 
 
 def waiting(store: Store, call: Call, words: str = "write") -> ReviewItem:

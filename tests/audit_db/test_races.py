@@ -8,21 +8,12 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-from so8t.audit_db import Masker, ReviewQueue, Store, Trail
-from so8t.gate.contract import (
-    Call,
-    Decision,
-    Effect,
-    Finding,
-    Message,
-    Proposal,
-    Source,
-    ToolSpec,
-    Verdict,
-    Versions,
-)
+from judged_calls import TOOL, proposal, verdict
 
-WORKER = Path(__file__).parents[1] / "faults" / "trail_worker.py"
+from so8t.audit_db import Masker, ReviewQueue, Store, Trail
+from so8t.gate.contract import Call, Decision
+
+WORKER = Path(__file__).parents[1] / "lib" / "trail_worker.py"
 
 
 def start(url: str, job: str, name: str) -> subprocess.Popen[str]:
@@ -38,13 +29,11 @@ def lines(process: subprocess.Popen[str]) -> list[str]:
 
 def fill(store: Store, count: int) -> None:
     trail, queue = Trail(store), ReviewQueue(store)
-    tool = ToolSpec("write_file", "Writes a file.", frozenset({Effect.WRITE}))
     for number in range(count):
         call = Call.of("write_file", {"path": str(number)})
-        finding = Finding(Source.HEAD, Decision.ESCALATE, "unsure")
-        verdict = Verdict(Decision.ESCALATE, Source.HEAD, (finding,), call.digest, Versions("p", "h", "b", "1"))
-        trail.decided("s", Proposal((Message("user", "write"),), tool, call), verdict)
-        queue.submit("s", "w", call, tool, verdict, "write", timedelta(hours=1))
+        said = verdict(call, Decision.ESCALATE)
+        trail.decided("s", proposal(call), said)
+        queue.submit("s", "w", call, TOOL, said, "write", timedelta(hours=1))
 
 
 def test_programs_that_open_a_new_database_at_once_all_succeed(url: str) -> None:

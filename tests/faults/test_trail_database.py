@@ -14,7 +14,7 @@ from so8t.audit_db import Masker, Store, Trail
 from so8t.audit_db.connect import wal_is_safe
 from so8t.audit_db.errors import NewerSchema, TrailDamaged, TrailError, TrailUnavailable
 
-WORKER = Path(__file__).with_name("trail_worker.py")
+WORKER = Path(__file__).parents[1] / "lib" / "trail_worker.py"
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and permissions of POSIX")
 
 

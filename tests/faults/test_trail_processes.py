@@ -12,7 +12,7 @@ import pytest
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store, Trail, alive, recover
 from so8t.audit_db.errors import SessionBusy
 
-WORKER = Path(__file__).with_name("trail_worker.py")
+WORKER = Path(__file__).parents[1] / "lib" / "trail_worker.py"
 
 
 @pytest.fixture

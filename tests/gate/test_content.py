@@ -88,6 +88,11 @@ def test_reading_on_and_what_the_user_gave_word_for_word_are_not_held_up(head: C
     assert found(head, turn) == []
 
 
+def test_a_call_without_arguments_is_held_up_too(head: ContentHead) -> None:
+    proposed = Proposal(after(ORDERS).messages, SEND, Call.of("send", {}))
+    assert found(head, proposed) == [(Source.PROVENANCE, Decision.ESCALATE)]
+
+
 def test_an_order_anywhere_in_a_long_result_is_found(head: ContentHead) -> None:
     assert found(head, after(f"{PLAIN} " * 200 + ORDERS + f" {PLAIN}" * 200)) != []
 

@@ -41,12 +41,12 @@ class Bench:
         return "recovered"
 
     def hang(self, _: Any) -> None:
-        time.sleep(3600)
+        time.sleep(3600)  # hangs: longer than any deadline
 
     def leave_grandchild(self, _: Any) -> None:
         grandchild = os.fork()
         if grandchild == 0:
-            time.sleep(3600)
+            time.sleep(3600)  # hangs: longer than any deadline
         (self._folder / "grandchild").write_text(str(grandchild), encoding="ascii")
         os.abort()
 
@@ -72,7 +72,7 @@ class Bench:
                     os.write(fd, data.encode("latin-1"))
             except OSError:
                 pass
-        time.sleep(3600)
+        time.sleep(3600)  # hangs: longer than any deadline
 
     def environment(self, _: Any) -> dict[str, str]:
         return dict(os.environ)
@@ -103,7 +103,7 @@ class Bench:
         try:
             yield 1
         finally:
-            time.sleep(3600)
+            time.sleep(3600)  # hangs: longer than any deadline
 
     def hidden(self, _: Any) -> str:
         return "not in METHODS"
@@ -121,5 +121,5 @@ def aborts(**_: Any) -> Bench:
 
 
 def never_ready(**_: Any) -> Bench:
-    time.sleep(3600)
+    time.sleep(3600)  # hangs: longer than any deadline
     raise AssertionError

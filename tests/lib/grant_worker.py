@@ -8,21 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from so8t.audit_db import Grants, Masker, SessionLock, Store, Trail
-from so8t.gate.contract import (
-    Call,
-    Decision,
-    Effect,
-    Finding,
-    Message,
-    Proposal,
-    Source,
-    ToolSpec,
-    Verdict,
-    Versions,
-)
+from judged_calls import proposal, verdict
 
-TOOL = ToolSpec("write_file", "Writes a file.", frozenset({Effect.WRITE}))
+from so8t.audit_db import Grants, Masker, SessionLock, Store, Trail
+from so8t.gate.contract import Call, Decision
 
 
 def said(*words: object) -> None:
@@ -36,11 +25,7 @@ def main(url: str, session: str, count: str) -> None:
         sys.stdin.readline()  # all start together
         for _ in range(int(count)):
             call = Call.of("write_file", {"path": "notes.txt"})
-            finding = Finding(Source.HEAD, Decision.ESCALATE, "unsure")
-            verdict = Verdict(
-                Decision.ESCALATE, Source.HEAD, (finding,), call.digest, Versions("p", "h", "b", "1"), (0.3, 0.6, 0.1)
-            )
-            granted = grants.use(session, "w1", Proposal((Message("user", "write"),), TOOL, call), verdict)
+            granted = grants.use(session, "w1", proposal(call), verdict(call, Decision.ESCALATE))
             if granted is None:
                 said("waits")
                 continue

@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 from labelled import enough, letters, line, write
 
 from so8t.gate.content import rendered_piece
-from so8t.training.content import learn
+from so8t.training.content import TooFewTexts, learn, train
 from so8t.training.data.contents import TextsBroken, examples, read
 from so8t.training.data.files import FileMissing
 from so8t.training.data.load import load
@@ -81,6 +81,12 @@ def test_where_there_is_nothing_to_see_little_is_flagged_and_the_figures_say_so(
     found = learn(vectors, np.arange(200) % 2 == 0)
     assert found.metrics["false_alarms"] <= 0.02
     assert found.metrics["recall"] < 0.1
+
+
+def test_texts_of_one_kind_alone_are_an_error_before_a_head_is_looked_for(tmp_path: Path) -> None:
+    lines = [{"text": f"text {n}", "instructs": True} for n in range(80)]
+    with pytest.raises(TooFewTexts, match="80 texts with instructions and 0 without: at least 50"):
+        train(tmp_path / "no head", [write(tmp_path / "t.jsonl", lines)])
 
 
 def test_a_third_label_in_the_same_file_is_no_text(tokens: WordPieceTokens, tmp_path: Path) -> None:

@@ -9,22 +9,11 @@ import random
 import sys
 from datetime import timedelta
 
+from judged_calls import TOOL, proposal, verdict
+
 from so8t.audit_db import Masker, ReviewQueue, SessionLock, Store, Trail, TrailError
 from so8t.audit_db.errors import AlreadyConsumed, NotPending
-from so8t.gate.contract import (
-    Call,
-    Decision,
-    Effect,
-    Finding,
-    Message,
-    Proposal,
-    Source,
-    ToolSpec,
-    Verdict,
-    Versions,
-)
-
-TOOL = ToolSpec("write_file", "Writes a file.", frozenset({Effect.WRITE}))
+from so8t.gate.contract import Call, Decision, Source, Verdict
 
 
 def said(*words: object) -> None:
@@ -32,10 +21,9 @@ def said(*words: object) -> None:
 
 
 def decide(trail: Trail, name: str, call: Call, decision: Decision) -> Verdict:
-    finding = Finding(Source.HEAD, decision, "so it is")
-    verdict = Verdict(decision, Source.HEAD, (finding,), call.digest, Versions("p", "h", "b", "1"))
-    trail.decided(name, Proposal((Message("user", "write"),), TOOL, call), verdict)
-    return verdict
+    judged = verdict(call, decision)
+    trail.decided(name, proposal(call), judged)
+    return judged
 
 
 def allowed_call(trail: Trail, name: str) -> None:
